@@ -1,0 +1,204 @@
+//! The log of every program of this crate: levels, destinations and line format of upstream.
+//!
+//! `init` is called once; lines from `tracing` (the client library and its procedures) end here too, by
+//! the map error, warn, info, debug, trace -> ERROR, WARNING, NOTICE, INFO, DEBUG.
+
+mod bridge;
+mod destination;
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use destination::Destination;
+
+/// Numbers of upstream's debug levels that have a name.
+pub mod level {
+    /// ERROR
+    pub const ERROR: i32 = 0;
+    /// WARNING
+    pub const WARNING: i32 = 1;
+    /// NOTICE
+    pub const NOTICE: i32 = 3;
+    /// INFO
+    pub const INFO: i32 = 5;
+    /// DEBUG
+    pub const DEBUG: i32 = 10;
+}
+
+/// Names by number, in the order in which a name is looked up.
+const NAMES: [(i32, &str); 11] = [
+    (level::ERROR, "ERROR"),
+    (level::WARNING, "WARNING"),
+    (2, "WARNING"),
+    (level::NOTICE, "NOTICE"),
+    (4, "NOTICE"),
+    (level::INFO, "INFO"),
+    (6, "INFO"),
+    (7, "INFO"),
+    (8, "INFO"),
+    (9, "INFO"),
+    (level::DEBUG, "DEBUG"),
+];
+
+static LEVEL: AtomicI32 = AtomicI32::new(level::NOTICE);
+static DESTINATION: OnceLock<Mutex<Destination>> = OnceLock::new();
+
+/// The number of a level given as a number or as (the beginning of) a name, as `debug_level_parse`.
+#[must_use]
+pub fn parse_level(text: &str) -> Option<i32> {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        return digits.parse().ok().filter(|n| *n <= level::DEBUG);
+    }
+    let wanted = text.to_ascii_uppercase();
+    NAMES
+        .iter()
+        .find(|(_, name)| name.starts_with(&wanted))
+        .map(|(number, _)| *number)
+}
+
+/// The name of a level.
+#[must_use]
+pub fn level_name(number: i32) -> &'static str {
+    NAMES
+        .iter()
+        .find(|(n, _)| *n == number)
+        .map_or("UNKNOWN", |(_, name)| name)
+}
+
+/// Opens the log of the program `program`, as `logging_init`.
+///
+/// `location` is `file:PATH`, `file:` (standard error, lines without header), `syslog` or
+/// `syslog:nonblocking|udp|udp-rfc5424`.
+///
+/// # Errors
+/// Text for standard error: the level or location means nothing.
+pub fn init(program: &str, location: &str, level: &str) -> Result<(), String> {
+    let number = parse_level(level).ok_or_else(|| format!("Invalid log level '{level}'"))?;
+    set_level(number);
+    let destination = Destination::open(program, location)?;
+    // A second call (in tests) keeps the first destination.
+    let _ = DESTINATION.set(Mutex::new(destination));
+    bridge::install();
+    Ok(())
+}
+
+/// Opens the log as the daemon above told us to, by CTDB_LOGGING and CTDB_DEBUGLEVEL.
+///
+/// # Errors
+/// One of the two is missing or means nothing.
+pub fn init_from_environment(program: &str) -> Result<(), String> {
+    let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    init(
+        program,
+        &variable("CTDB_LOGGING")?,
+        &variable("CTDB_DEBUGLEVEL")?,
+    )
+}
+
+/// Lines above this number are dropped from now on.
+pub fn set_level(number: i32) {
+    LEVEL.store(number, Ordering::Relaxed);
+}
+
+/// The number set last.
+#[must_use]
+pub fn current_level() -> i32 {
+    LEVEL.load(Ordering::Relaxed)
+}
+
+/// Whether a line of this level would be written.
+#[must_use]
+pub fn enabled(number: i32) -> bool {
+    number <= current_level()
+}
+
+/// Writes one line (or several, under one header). Before [`init`] it goes to standard error.
+pub fn write(number: i32, text: &str) {
+    if !enabled(number) {
+        return;
+    }
+    let text = text.trim_end_matches('\n');
+    match DESTINATION.get() {
+        Some(destination) => {
+            destination
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .write(number, text);
+        }
+        None => eprintln!("{text}"),
+    }
+}
+
+/// Opens the log file again after it was renamed; false if that failed.
+pub fn reopen() -> bool {
+    DESTINATION.get().is_none_or(|destination| {
+        destination
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reopen()
+    })
+}
+
+/// Writes a formatted line at level ERROR.
+macro_rules! error {
+    ($($argument:tt)*) => {
+        if $crate::log::enabled($crate::log::level::ERROR) {
+            $crate::log::write($crate::log::level::ERROR, &format!($($argument)*));
+        }
+    };
+}
+
+/// Writes a formatted line at level WARNING.
+macro_rules! warning {
+    ($($argument:tt)*) => {
+        if $crate::log::enabled($crate::log::level::WARNING) {
+            $crate::log::write($crate::log::level::WARNING, &format!($($argument)*));
+        }
+    };
+}
+
+/// Writes a formatted line at level NOTICE.
+macro_rules! notice {
+    ($($argument:tt)*) => {
+        if $crate::log::enabled($crate::log::level::NOTICE) {
+            $crate::log::write($crate::log::level::NOTICE, &format!($($argument)*));
+        }
+    };
+}
+
+/// Writes a formatted line at level INFO.
+macro_rules! info {
+    ($($argument:tt)*) => {
+        if $crate::log::enabled($crate::log::level::INFO) {
+            $crate::log::write($crate::log::level::INFO, &format!($($argument)*));
+        }
+    };
+}
+
+/// Writes a formatted line at level DEBUG.
+macro_rules! debug {
+    ($($argument:tt)*) => {
+        if $crate::log::enabled($crate::log::level::DEBUG) {
+            $crate::log::write($crate::log::level::DEBUG, &format!($($argument)*));
+        }
+    };
+}
+
+pub(crate) use {debug, error, info, notice, warning};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_numbers_or_prefixes_of_names() {
+        assert_eq!(parse_level("NOTICE"), Some(3));
+        assert_eq!(parse_level("deb"), Some(10));
+        assert_eq!(parse_level("4"), Some(4));
+        assert_eq!(parse_level("11"), None);
+        assert_eq!(parse_level("loud"), None);
+        assert_eq!(level_name(4), "NOTICE");
+        assert_eq!(level_name(-1), "UNKNOWN");
+    }
+}

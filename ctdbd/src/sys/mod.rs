@@ -1,0 +1,4 @@
+//! Calls into the system that no safe crate wraps; beside the tdb crates the only place with `unsafe`.
+
+pub mod clock;
+pub mod process;

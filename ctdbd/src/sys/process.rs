@@ -1,0 +1,70 @@
+//! What a process does to itself.
+
+use std::io;
+
+use nix::unistd::ForkResult;
+
+/// Continues in a child; the parent ends with exit code 0 without running anything more.
+///
+/// # Errors
+/// The system has no room for another process.
+pub fn continue_in_child() -> io::Result<()> {
+    // SAFETY: called from boot before any thread, runtime or lock exists, so the child may run anything.
+    match unsafe { nix::unistd::fork() }? {
+        // SAFETY: _exit has no preconditions; nothing buffered may be written twice.
+        ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+        ForkResult::Child => Ok(()),
+    }
+}
+
+/// Takes the lowest real-time priority (SCHED_FIFO 1); children start with the normal one.
+///
+/// # Errors
+/// The process may not do so.
+pub fn become_realtime() -> io::Result<()> {
+    // SAFETY: `sched_param` is plain data.
+    let mut parameter: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameter.sched_priority = 1;
+    // SAFETY: pid 0 is this process; the pointer is to a live local.
+    let result = unsafe {
+        libc::sched_setscheduler(
+            0,
+            libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
+            &raw const parameter,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Makes SIGTERM come to this process when its parent ends, and fails if the parent is gone already.
+///
+/// # Errors
+/// `parent` is not the parent any more.
+pub fn die_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+    let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if std::os::unix::process::parent_id() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the parent process has ended"))
+    }
+}
+
+/// Sets a variable for this process and its later children.
+pub fn export(name: &str, value: &str) {
+    // SAFETY: called from boot while the process has one thread, so nobody reads the environment.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// Ignores a signal from now on.
+pub fn ignore_signal(signal: nix::sys::signal::Signal) {
+    // SAFETY: SIG_IGN installs no handler.
+    let _ = unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigIgn) };
+}
