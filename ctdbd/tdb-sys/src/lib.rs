@@ -1,1 +1,18 @@
-//! To be filled.
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Raw bindings of libtdb: the committed output of bindgen and nothing else.
+//!
+//! `bindings.rs` is made by `ctdbd/tdb-sys/regenerate` from `wrapper.h`; `regenerate --check`
+//! says whether it still agrees with the installed `tdb.h`. Only the crate `tdb` uses this one.
+#![allow(
+    non_camel_case_types,
+    non_upper_case_globals,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated names and declarations follow the C header"
+)]
+
+#[rustfmt::skip]
+mod bindings;
+
+pub use bindings::*;
