@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `ledger.toml`: each test that does not pass, with the reason.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::catalogue::Test;
+use crate::options::Options;
+
+/// The rows of the ledger that apply to this run.
+pub(crate) struct Ledger {
+    rows: Vec<Row>,
+}
+
+/// One `[[known]]` row.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    /// The test's name without `.sh`.
+    test: String,
+    /// Which programs fail it: `ours`, `theirs` or `mixed`.
+    under: String,
+    /// Whose suite; all suites when absent.
+    suite: Option<String>,
+    /// Fails always, or is not even run.
+    #[serde(default)]
+    pub(crate) expect: Expect,
+    /// Why, in a sentence.
+    pub(crate) reason: String,
+}
+
+/// What a listed test does.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Expect {
+    /// It fails; a pass is red, so that the row goes away.
+    #[default]
+    Failure,
+    /// It is left out (it would hang, or can mean nothing).
+    NotRun,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    known: Vec<Row>,
+}
+
+impl Ledger {
+    /// Reads the ledger and keeps what concerns the programs and the suite of this run.
+    pub(crate) fn load(top: &Path, options: &Options) -> Result<Ledger> {
+        let path = top.join("testsuite/upstream/ledger.toml");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let file: File = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let applies = |row: &Row| {
+            row.under == options.under_test.kind()
+                && row
+                    .suite
+                    .as_deref()
+                    .is_none_or(|suite| suite == options.suite.name())
+        };
+        Ok(Ledger {
+            rows: file.known.into_iter().filter(applies).collect(),
+        })
+    }
+
+    /// A row for a test that does not exist is an error: it hides a renamed or mistyped test.
+    pub(crate) fn check_names(&self, all: &[Test]) -> Result<()> {
+        for row in &self.rows {
+            if row.reason.trim().is_empty() {
+                bail!("ledger.toml: {} has no reason", row.test);
+            }
+            if !all.iter().any(|test| test.name == row.test) {
+                bail!("ledger.toml: there is no test {}", row.test);
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a test, if it has one.
+    pub(crate) fn row(&self, test: &Test) -> Option<&Row> {
+        self.rows.iter().find(|row| row.test == test.name)
+    }
+}

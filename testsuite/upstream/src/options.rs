@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The command line, and the one environment variable that says which programs are tested.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+
+/// Runs upstream's suites. Tests are named `UNIT`, `UNIT/tool`, `UNIT/tool/ctdb.ip.001`, or with
+/// a trailing `*`. Without names, all of UNIT and INTEGRATION run.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// Top of the project's tree.
+    #[arg(long, default_value = ".", hide = true)]
+    pub(crate) top: PathBuf,
+    /// What to do.
+    #[arg(long, value_enum, default_value = "run")]
+    pub(crate) step: Step,
+    /// Whose suite: 4.22 or 4.17.
+    #[arg(long, default_value = "4.22")]
+    pub(crate) suite: Suite,
+    /// An unpacked Samba source to take the tests from, in place of the source package.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Folder with the programs of this tree [default: target/release].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin: Option<PathBuf>,
+    /// INTEGRATION tests at a time.
+    #[arg(long, default_value_t = 6)]
+    pub(crate) jobs: usize,
+    /// UNIT tests at a time.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) unit_jobs: usize,
+    /// Every test this many times.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) repeat: usize,
+    /// Seconds that one test may take.
+    #[arg(long, default_value_t = 600)]
+    pub(crate) timeout: u64,
+    /// Print a line for failures only.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Stop at the first result that is not the expected one.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// `ours`, `theirs`, or one of `rust`, `c4.17`, `c4.22` per node, as `c4.17,rust,rust`.
+    #[arg(long, env = "CTDB_UNDER_TEST", default_value = "ours")]
+    pub(crate) under_test: UnderTest,
+    /// Collections, suites or tests.
+    pub(crate) tests: Vec<String>,
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Step {
+    /// Obtain upstream's tests and print where they are.
+    Fetch,
+    /// Print the names of the chosen tests.
+    List,
+    /// Lay out a root folder, print it and leave it there.
+    Layout,
+    /// Run the tests.
+    Run,
+}
+
+/// Whose tests are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    /// Samba 4.17, of Debian 12.
+    V417,
+    /// Samba 4.22, of Debian 13: the reference.
+    V422,
+}
+
+impl Suite {
+    /// The version as people and file names say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Suite::V417 => "4.17",
+            Suite::V422 => "4.22",
+        }
+    }
+
+    /// The Debian release whose source package has this version.
+    pub(crate) fn release(self) -> &'static str {
+        match self {
+            Suite::V417 => "bookworm",
+            Suite::V422 => "trixie",
+        }
+    }
+}
+
+impl FromStr for Suite {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "4.17" => Ok(Suite::V417),
+            "4.22" => Ok(Suite::V422),
+            other => Err(format!("{other}: not a known suite (4.17, 4.22)")),
+        }
+    }
+}
+
+/// The programs that the tests meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UnderTest {
+    /// Everything of this tree.
+    Ours,
+    /// The C programs; test programs that no package has are this tree's.
+    Theirs,
+    /// This tree's tools; each node's daemon as listed.
+    Mixed(Vec<NodeProgram>),
+}
+
+/// Which implementation a node of a mixed cluster runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeProgram {
+    /// This tree's.
+    Rust,
+    /// The packaged C programs of a version.
+    C(Suite),
+}
+
+impl UnderTest {
+    /// The kind, as the ledger names it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            UnderTest::Ours => "ours",
+            UnderTest::Theirs => "theirs",
+            UnderTest::Mixed(_) => "mixed",
+        }
+    }
+
+    /// A name for files, as `mixed-c4.17-rust-rust`.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            UnderTest::Mixed(nodes) => {
+                let names: Vec<String> = nodes.iter().map(|node| node.name()).collect();
+                format!("mixed-{}", names.join("-"))
+            }
+            other => other.kind().to_owned(),
+        }
+    }
+}
+
+impl NodeProgram {
+    fn name(self) -> String {
+        match self {
+            NodeProgram::Rust => "rust".to_owned(),
+            NodeProgram::C(suite) => format!("c{}", suite.name()),
+        }
+    }
+}
+
+impl FromStr for UnderTest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ours" => Ok(UnderTest::Ours),
+            "theirs" => Ok(UnderTest::Theirs),
+            list => list
+                .split(',')
+                .map(node_program)
+                .collect::<Result<_, _>>()
+                .map(UnderTest::Mixed),
+        }
+    }
+}
+
+fn node_program(text: &str) -> Result<NodeProgram, String> {
+    match text.strip_prefix('c') {
+        None if text == "rust" => Ok(NodeProgram::Rust),
+        Some(version) => version.parse().map(NodeProgram::C),
+        None => Err(format!(
+            "{text}: neither ours, theirs, rust, c4.17 nor c4.22"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_test_is_read_and_named() {
+        let mixed: UnderTest = "c4.17,rust,c4.22".parse().unwrap();
+        assert_eq!(mixed.file_name(), "mixed-c4.17-rust-c4.22");
+        assert_eq!("ours".parse::<UnderTest>().unwrap(), UnderTest::Ours);
+        assert!("c3.0,rust".parse::<UnderTest>().is_err());
+        assert!("mine".parse::<UnderTest>().is_err());
+    }
+}
