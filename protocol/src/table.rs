@@ -1,0 +1,188 @@
+//! The macros behind the tables. Read a table, not this file.
+
+/// Declares structures whose layout is their fields in order.
+macro_rules! wire_struct {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $($(#[$field_meta:meta])* $field:ident : $type:ty),* $(,)?
+    })*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        $vis struct $name { $($(#[$field_meta])* pub $field: $type),* }
+
+        impl $crate::wire::Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                $($crate::wire::Wire::put(&self.$field, out);)*
+            }
+
+            fn take(input: &[u8]) -> $crate::wire::Parsed<'_, Self> {
+                $(let (input, $field) = <$type as $crate::wire::Wire>::take(input)?;)*
+                Ok((input, Self { $($field),* }))
+            }
+        }
+    )*};
+}
+
+/// Declares bit sets. Bits without a name survive.
+macro_rules! wire_flags {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident: $int:ty {
+        $($(#[$flag_meta:ident $($args:tt)*])* const $flag:ident = $value:expr;)*
+    })*) => {$(
+        bitflags::bitflags! {
+            $(#[$meta])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+            $vis struct $name: $int {
+                $($(#[$flag_meta $($args)*])* const $flag = $value;)*
+                const _ = !0;
+            }
+        }
+
+        impl $crate::wire::Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.bits().put(out);
+            }
+
+            fn take(input: &[u8]) -> $crate::wire::Parsed<'_, Self> {
+                let (rest, bits) = <$int>::take(input)?;
+                Ok((rest, Self::from_bits_retain(bits)))
+            }
+        }
+    )*};
+}
+
+/// Declares named numbers. Numbers without a name survive.
+macro_rules! wire_enum {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident: $int:ty {
+        $($(#[$value_meta:meta])* $value:ident = $number:literal, $text:literal;)*
+    })*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        $vis struct $name(pub $int);
+
+        impl $name {
+            $($(#[$value_meta])* pub const $value: Self = Self($number);)*
+
+            /// The values that have a name.
+            pub const NAMED: &'static [(Self, &'static str)] = &[$((Self::$value, $text)),*];
+
+            /// The value's name.
+            #[must_use]
+            pub fn name(self) -> Option<&'static str> {
+                match self { $(Self::$value => Some($text),)* _ => None }
+            }
+        }
+
+        impl $crate::wire::Wire for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.0.put(out);
+            }
+
+            fn take(input: &[u8]) -> $crate::wire::Parsed<'_, Self> {
+                let (rest, value) = <$int>::take(input)?;
+                Ok((rest, Self(value)))
+            }
+        }
+    )*};
+}
+
+/// Declares the controls: a marker type each, the requests, the replies and the table of all.
+macro_rules! controls {
+    (live {
+        $($(#[$meta:meta])* $code:literal $name:ident $upstream:literal:
+            $request:ty => $reply:ty, $rest:ident;)*
+    } obsolete {
+        $($old_code:literal $old:literal $(instead $hint:literal)?;)*
+    }) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+            pub struct $name;
+
+            impl Control for $name {
+                const CODE: u32 = $code;
+                const NAME: &'static str = $upstream;
+                type Request = $request;
+                type Reply = $reply;
+
+                fn take_request(body: &[u8]) -> Result<Self::Request, WireError> {
+                    Rest::$rest.take(body)
+                }
+
+                fn into_request(request: Self::Request) -> Request {
+                    Request::$name(request)
+                }
+            }
+        )*
+
+        /// A control's request, by control.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
+        pub enum Request { $($name($request)),* }
+
+        impl Request {
+            /// The control's number.
+            #[must_use]
+            pub fn code(&self) -> u32 {
+                match self { $(Self::$name(_) => $code),* }
+            }
+
+            /// The control's name as upstream writes it.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $upstream),* }
+            }
+
+            /// Appends the request's payload.
+            pub fn put(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$name(request) => request.put(out)),* }
+            }
+
+            /// Reads the payload of a request to control `code`.
+            ///
+            /// # Errors
+            /// [`WireError::Opcode`] for a control that is not live, else what is wrong with it.
+            pub fn take(code: u32, body: &[u8]) -> Result<Self, WireError> {
+                match code {
+                    $($code => $name::take_request(body).map(Self::$name),)*
+                    _ => Err(WireError::Opcode(code)),
+                }
+            }
+        }
+
+        /// The data of a control's successful reply, by control.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
+        pub enum Reply { $($name($reply)),* }
+
+        impl Reply {
+            /// The control's number.
+            #[must_use]
+            pub fn code(&self) -> u32 {
+                match self { $(Self::$name(_) => $code),* }
+            }
+
+            /// Appends the reply's payload.
+            pub fn put(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$name(reply) => reply.put(out)),* }
+            }
+
+            /// Reads the payload of a successful reply to control `code`.
+            ///
+            /// # Errors
+            /// [`WireError::Opcode`] for a control that is not live, else what is wrong with it.
+            pub fn take(code: u32, body: &[u8]) -> Result<Self, WireError> {
+                match code {
+                    $($code => all::<$reply>(body).map(Self::$name),)*
+                    _ => Err(WireError::Opcode(code)),
+                }
+            }
+        }
+
+        /// Every control that has a name, live ones first.
+        pub const TABLE: &[Row] = &[
+            $(Row { code: $code, name: $upstream, life: Life::Live },)*
+            $(Row { code: $old_code, name: $old, life: Life::Obsolete {
+                instead: { let hint: Option<&'static str> = None; $(let hint = { let _ = hint; Some($hint) };)? hint }
+            } },)*
+        ];
+    };
+}
