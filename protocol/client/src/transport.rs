@@ -1,0 +1,111 @@
+//! How packets leave: straight into the socket while it takes them, else through a queue.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes, BytesMut};
+use ctdb_protocol::frame;
+use tokio::net::UnixStream;
+use tokio::sync::{Notify, mpsc};
+
+/// Locks without regard to a panic elsewhere: what is guarded here has no half-made states.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The way out.
+#[derive(Debug, Clone)]
+pub(crate) enum Outgoing {
+    /// To a daemon's socket.
+    Socket(Arc<Socket>),
+    /// To a daemon in this process.
+    Channel(mpsc::UnboundedSender<Bytes>),
+}
+
+impl Outgoing {
+    /// Sends a packet, or queues it. What cannot be sent is lost with the connection, and the
+    /// reader is who notices that.
+    pub(crate) fn send(&self, packet: Bytes) {
+        match self {
+            Self::Socket(socket) => socket.send(&packet),
+            Self::Channel(sender) => {
+                let _ = sender.send(packet);
+            }
+        }
+    }
+}
+
+/// A connected socket and what it did not take yet.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: UnixStream,
+    queue: Mutex<BytesMut>,
+    queued: Notify,
+}
+
+impl Socket {
+    /// Connects.
+    pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await?;
+        Ok(Self {
+            stream,
+            queue: Mutex::default(),
+            queued: Notify::new(),
+        })
+    }
+
+    /// Writes what the socket takes now; the rest is [`Socket::flush`]'s.
+    fn send(&self, packet: &[u8]) {
+        let mut queue = lock(&self.queue);
+        let mut rest = packet;
+        while queue.is_empty() && !rest.is_empty() {
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // The reader sees the end of the connection as well, and says so.
+                Err(_) => return,
+            }
+        }
+        if !rest.is_empty() {
+            queue.extend_from_slice(rest);
+            self.queued.notify_one();
+        }
+    }
+
+    /// Writes what was queued, for as long as the connection stands.
+    pub(crate) async fn flush(&self) -> io::Result<()> {
+        loop {
+            self.queued.notified().await;
+            while !lock(&self.queue).is_empty() {
+                self.stream.writable().await?;
+                let mut queue = lock(&self.queue);
+                match self.stream.try_write(&queue) {
+                    Ok(written) => queue.advance(written),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Reads packets and hands each to `take`, until the connection ends.
+    pub(crate) async fn read(&self, mut take: impl FnMut(Bytes)) -> io::Result<()> {
+        /// So much is read at a time.
+        const CHUNK: usize = 64 * 1024;
+        let mut received = BytesMut::new();
+        loop {
+            self.stream.readable().await?;
+            received.reserve(CHUNK / 4);
+            match self.stream.try_read_buf(&mut received) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            }
+            while let Some(packet) = frame::next(&mut received).map_err(io::Error::other)? {
+                take(packet);
+            }
+        }
+    }
+}
