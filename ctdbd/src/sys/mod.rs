@@ -1,4 +1,5 @@
 //! Calls into the system that no safe crate wraps; beside the tdb crates the only place with `unsafe`.
 
 pub mod clock;
+pub mod link_address;
 pub mod process;
