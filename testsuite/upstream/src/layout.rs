@@ -105,8 +105,7 @@ fn command(options: &Options, node: NodeProgram, rust: &Path) -> Result<String> 
     let NodeProgram::C(suite) = node else {
         return Ok(format!("exec '{}' \"$@\"", rust.join("ctdbd").display()));
     };
-    let package = source::package(&options.top, suite)?;
-    let helpers = package.join("usr/libexec/ctdb");
+    let programs = source::package(&options.top, suite)?;
     let mut words = String::new();
     for (variable, program) in [
         ("CTDB_EVENTD", "ctdb-eventd"),
@@ -118,17 +117,12 @@ fn command(options: &Options, node: NodeProgram, rust: &Path) -> Result<String> 
     ] {
         words.push_str(&format!(
             "export {variable}='{}'; ",
-            helpers.join(program).display()
+            programs.join(program).display()
         ));
     }
-    let starter = options
-        .top
-        .canonicalize()?
-        .join("testsuite/upstream/c-program");
     Ok(format!(
-        "{words}exec '{}' '{}' /usr/sbin/ctdbd \"$@\"",
-        starter.display(),
-        package.display()
+        "{words}exec '{}' \"$@\"",
+        programs.join("ctdbd").display()
     ))
 }
 

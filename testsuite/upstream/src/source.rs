@@ -26,7 +26,7 @@ pub(crate) fn built(top: &Path, suite: Suite) -> Result<PathBuf> {
     fetch(top, "built", suite)
 }
 
-/// The root below which the packaged C programs are unpacked.
+/// The folder in which the packaged C programs are started by name.
 pub(crate) fn package(top: &Path, suite: Suite) -> Result<PathBuf> {
     fetch(top, "package", suite)
 }
