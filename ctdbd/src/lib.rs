@@ -6,3 +6,4 @@ pub mod log;
 pub mod packet_socket;
 pub mod socket;
 pub mod sys;
+pub mod takeover;

@@ -1,5 +1,6 @@
 //! Calls into the system that no safe crate wraps; beside the tdb crates the only place with `unsafe`.
 
 pub mod clock;
+pub mod descriptor;
 pub mod link_address;
 pub mod process;

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One takeover run; see [`ctdbd::takeover::helper`].
+
+use std::process::exit;
+
+fn main() {
+    let mut args = std::env::args();
+    let program = args
+        .next()
+        .unwrap_or_else(|| "ctdb_takeover_helper".to_owned());
+    let args: Vec<String> = args.collect();
+    exit(ctdbd::takeover::helper::main(&program, &args));
+}
