@@ -1,0 +1,7 @@
+//! Sockets that the loop serves itself, without a task or a channel per connection.
+
+mod connection;
+mod ready;
+
+pub use connection::{Connection, Heard};
+pub use ready::{Ready, Token};
