@@ -48,7 +48,7 @@ fn add(state: &mut [u32; 3], block: &[u8]) {
 
 /// lookup3's reversible mixing of three words between blocks.
 fn mix([a, b, c]: &mut [u32; 3]) {
-    let mut step = |x: &mut u32, y: &mut u32, z: &mut u32, by: u32| {
+    let step = |x: &mut u32, y: &mut u32, z: &mut u32, by: u32| {
         *x = x.wrapping_sub(*z) ^ z.rotate_left(by);
         *z = z.wrapping_add(*y);
     };
@@ -62,7 +62,7 @@ fn mix([a, b, c]: &mut [u32; 3]) {
 
 /// lookup3's final mixing after the last block.
 fn finish([a, b, c]: &mut [u32; 3]) {
-    let mut step = |x: &mut u32, y: u32, by: u32| *x = (*x ^ y).wrapping_sub(y.rotate_left(by));
+    let step = |x: &mut u32, y: u32, by: u32| *x = (*x ^ y).wrapping_sub(y.rotate_left(by));
     step(c, *b, 14);
     step(a, *c, 11);
     step(b, *a, 25);

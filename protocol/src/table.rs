@@ -151,6 +151,7 @@ macro_rules! controls {
         /// The data of a control's successful reply, by control.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
+        #[allow(clippy::large_enum_variant, reason = "short-lived; counters are asked for rarely")]
         pub enum Reply { $($name($reply)),* }
 
         impl Reply {

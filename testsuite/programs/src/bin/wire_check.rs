@@ -1,0 +1,7 @@
+//! `wire-check [--pcap FILE]`: see [`ctdb_test_programs::wire_check`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ctdb_test_programs::wire_check::main()
+}
