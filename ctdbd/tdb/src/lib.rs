@@ -25,5 +25,5 @@ pub use file::Tdb;
 pub use flags::{OpenMode, StoreMode, TdbFlags};
 pub use hash::{jenkins, old_hash};
 pub use lock::{AllLock, ChainLock};
-pub use mutex::robust_mutexes_work;
+pub use mutex::{MutexArea, Which, robust_mutexes_work};
 pub use transaction::Transaction;

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Scratch;
-use tdb::{OpenMode, StoreMode, Tdb, TdbFlags};
+use tdb::{OpenMode, StoreMode, Tdb, TdbFlags, Which};
 
 const ROLE: &str = "TDB_TEST_ROLE";
 const FILE: &str = "TDB_TEST_FILE";
@@ -72,6 +72,13 @@ fn other_process() {
             say("HELD");
             wait();
             std::process::abort();
+        }
+        "lose" => {
+            db.chain_lock(b"key").unwrap().keep();
+            say("HELD");
+            // Unmaps the mutex with the lock held; the thread lives on for a while.
+            drop(db);
+            wait();
         }
         other => panic!("unknown role {other}"),
     }
@@ -222,4 +229,49 @@ fn a_dead_owner_leaves_its_robust_mutex() {
     assert!(db.try_chain_lock(b"key").unwrap().is_none());
     other.let_go();
     assert!(db.try_chain_lock(b"key").unwrap().is_some());
+}
+
+#[test]
+fn a_mutex_that_was_unmapped_while_held_can_be_freed() {
+    let scratch = Scratch::new();
+    let flags = mutex_flags();
+    let db = create(&scratch, flags);
+    let area = db.mutex_area().unwrap().expect("a file with mutexes");
+    let chain = Which::Chain(db.chain(b"key"));
+    assert_eq!(area.owner(chain), None);
+    let own = db.chain_lock(b"key").unwrap();
+    assert_eq!(
+        area.owned().map(|(which, _)| which).collect::<Vec<_>>(),
+        [chain]
+    );
+    drop(own);
+
+    Other::holding("lose", db.path(), flags).let_go();
+    // The process is gone, but nobody freed its mutex.
+    assert!(db.try_chain_lock(b"key").unwrap().is_none());
+    let owner = area.owner(chain).expect("the dead thread");
+    assert!(!area.release_dead(Which::Freelist, owner));
+    let waiter = std::thread::spawn(move || {
+        let lock = db.chain_lock(b"key").unwrap();
+        db.store(b"key", b"again", StoreMode::Replace).unwrap();
+        drop(lock);
+        db
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!waiter.is_finished(), "the lock came by itself");
+    assert!(area.release_dead(chain, owner));
+    let db = waiter.join().unwrap();
+    assert_eq!(area.owner(chain), None);
+    assert!(db.try_chain_lock(b"key").unwrap().is_some());
+}
+
+#[test]
+fn a_file_with_fcntl_locks_has_no_mutexes() {
+    let scratch = Scratch::new();
+    assert!(
+        create(&scratch, fcntl_flags())
+            .mutex_area()
+            .unwrap()
+            .is_none()
+    );
 }
