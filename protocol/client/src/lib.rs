@@ -8,6 +8,7 @@ mod client;
 mod dispatch;
 mod error;
 mod message;
+pub mod procedure;
 mod request;
 mod transport;
 mod tunnel;

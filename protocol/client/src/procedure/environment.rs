@@ -28,8 +28,6 @@ pub enum Level {
 /// What the configuration says; read once.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    /// Own node number.
-    pub own: Pnn,
     /// `[cluster] leader timeout`.
     pub leader_timeout: Duration,
     /// Whether `[cluster] cluster lock` is set.
@@ -58,17 +56,22 @@ pub trait Environment {
     fn log(&self, level: Level, text: &str);
     /// Tries the cluster lock, for at most 120 seconds. Upstream: `ctdb_cluster_mutex`.
     ///
-    /// Dropping the future, or [`Environment::release_lock`], ends the attempt.
+    /// Dropping the future ends the attempt. Called only while the lock is not held.
     fn try_lock(&self) -> impl Future<Output = LockAttempt>;
-    /// Ends when a lock that was held is lost; never, while none is held.
+    /// Ends when a lock that was held is lost; never, while none is held. The future is dropped and
+    /// made again at any time, and must not miss a loss because of that.
     fn lock_lost(&self) -> impl Future<Output = ()>;
-    /// Gives the lock back and ends a running attempt; done when others can take it.
+    /// Gives the lock back; done when others can take it. Without a lock there is nothing to do.
     fn release_lock(&self) -> impl Future<Output = ()>;
     /// Distributes the public addresses. `rebalance` names nodes that are to be given their share.
     ///
     /// # Errors
     /// The status that waiting requesters need not know, but the log does.
-    fn run_takeover(&self, client: &Client, rebalance: &[Pnn]) -> impl Future<Output = Result<(), String>>;
+    fn run_takeover(
+        &self,
+        client: &Client,
+        rebalance: &[Pnn],
+    ) -> impl Future<Output = Result<(), String>>;
     /// Recovers all databases under a new generation. In the daemon this may be the program that
     /// `CTDB_RECOVERY_HELPER` names.
     fn run_recovery(
@@ -78,7 +81,9 @@ pub trait Environment {
     ) -> impl Future<Output = Result<(), String>> {
         async move {
             let log = |level, text: &str| self.log(level, text);
-            recovery::run(client, generation, &log).await.map_err(|error| error.to_string())
+            recovery::run(client, generation, &log)
+                .await
+                .map_err(|error| error.to_string())
         }
     }
     /// Ends when the watch is to resign and return.

@@ -156,9 +156,15 @@ enum Phase {
     /// All nodes are being put into recovery; the election follows.
     Preparing,
     /// Somebody said that nobody leads; its ELECTION should follow.
-    Expecting { until: Instant },
+    Expecting {
+        until: Instant,
+    },
     /// An election without lock.
-    Electing { until: Instant, reply_at: Option<Instant>, yielded: BTreeSet<Pnn> },
+    Electing {
+        until: Instant,
+        reply_at: Option<Instant>,
+        yielded: BTreeSet<Pnn>,
+    },
     /// The lock is being tried.
     Racing,
 }
@@ -167,7 +173,9 @@ enum Phase {
 enum Lock {
     Free,
     /// An attempt is running. `wanted` is false once it has been given up.
-    Trying { wanted: bool },
+    Trying {
+        wanted: bool,
+    },
     Held,
 }
 
@@ -236,14 +244,21 @@ impl Leader {
     #[must_use]
     pub fn next_wake(&self) -> Instant {
         let phase = match &self.phase {
-            Phase::Electing { until, reply_at, .. } => Some(reply_at.map_or(*until, |at| at.min(*until))),
+            Phase::Electing {
+                until, reply_at, ..
+            } => Some(reply_at.map_or(*until, |at| at.min(*until))),
             Phase::Expecting { until } => Some(*until),
             Phase::Idle | Phase::Preparing | Phase::Racing => None,
         };
-        [phase, self.deadline, self.retry.map(|(at, _)| at), self.hold_off]
-            .into_iter()
-            .flatten()
-            .fold(self.next_broadcast, Instant::min)
+        [
+            phase,
+            self.deadline,
+            self.retry.map(|(at, _)| at),
+            self.hold_off,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.next_broadcast, Instant::min)
     }
 
     /// Takes one input and appends what is to be done to `out`.
@@ -276,7 +291,10 @@ impl Leader {
             Input::Resign => self.resign(now, out),
         }
         if self.leader != before {
-            out.push(Effect::Changed { from: before, to: self.leader });
+            out.push(Effect::Changed {
+                from: before,
+                to: self.leader,
+            });
         }
     }
 
@@ -454,7 +472,12 @@ impl Leader {
         let until = now + self.election_timeout();
         let Some(status) = &self.status else { return };
         out.push(Effect::Announce(self.candidacy(status)));
-        if let Phase::Electing { yielded, until: end, .. } = &mut self.phase {
+        if let Phase::Electing {
+            yielded,
+            until: end,
+            ..
+        } = &mut self.phase
+        {
             yielded.clear();
             *end = until;
         }
@@ -466,18 +489,32 @@ impl Leader {
         let can_lead = status.can_lead();
         Candidate {
             pnn: self.settings.own,
-            connected: if can_lead { u32::try_from(status.connected.len()).unwrap_or(0) } else { 0 },
+            connected: if can_lead {
+                u32::try_from(status.connected.len()).unwrap_or(0)
+            } else {
+                0
+            },
             priority: if can_lead { self.priority } else { status.wall },
             flags: status.flags,
         }
     }
 
     fn end_if_unanimous(&mut self, now: Instant, out: &mut Vec<Effect>) {
-        let (Phase::Electing { yielded, reply_at: None, .. }, Some(status)) = (&self.phase, &self.status)
+        let (
+            Phase::Electing {
+                yielded,
+                reply_at: None,
+                ..
+            },
+            Some(status),
+        ) = (&self.phase, &self.status)
         else {
             return;
         };
-        let all = status.connected.iter().all(|pnn| *pnn == self.settings.own || yielded.contains(pnn));
+        let all = status
+            .connected
+            .iter()
+            .all(|pnn| *pnn == self.settings.own || yielded.contains(pnn));
         // Alone, the usual time is waited: peers may be about to connect.
         if all && status.connected.len() > 1 && self.leader == self.settings.own {
             self.end_election(now, out);
@@ -509,7 +546,9 @@ impl Leader {
                 self.lead(now, out);
             }
         } else if self.leads() && !self.settings.cluster_lock && leader != self.settings.own {
-            out.push(Effect::Log(format!("Node {from} says that node {leader} leads, so do we: election")));
+            out.push(Effect::Log(format!(
+                "Node {from} says that node {leader} leads, so do we: election"
+            )));
             self.elect(now, true, out);
         } else if leader != self.settings.own {
             self.adopt(now, leader);
@@ -539,7 +578,9 @@ impl Leader {
         }
         if !self.settings.cluster_lock {
             self.deadline = None;
-            self.phase = Phase::Expecting { until: now + self.election_timeout() };
+            self.phase = Phase::Expecting {
+                until: now + self.election_timeout(),
+            };
         } else if self.hold_off.is_some() || !self.can_lead() {
             self.elect(now, false, out);
         } else {
@@ -556,13 +597,19 @@ impl Leader {
         let until = now + self.election_timeout();
         let won = self.beats(&candidate);
         let (reply_at, yielded) = match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Electing { reply_at, yielded, .. } => (reply_at, yielded),
+            Phase::Electing {
+                reply_at, yielded, ..
+            } => (reply_at, yielded),
             Phase::Idle | Phase::Preparing | Phase::Expecting { .. } | Phase::Racing => {
                 (None, BTreeSet::new())
             }
         };
         let reply_at = won.then(|| reply_at.unwrap_or(now + REPLY_DELAY));
-        self.phase = Phase::Electing { until, reply_at, yielded };
+        self.phase = Phase::Electing {
+            until,
+            reply_at,
+            yielded,
+        };
         if !won {
             self.release(out);
             self.leader = candidate.pnn;
@@ -620,7 +667,9 @@ impl Leader {
             self.wait_for_leader(now);
         }
         if !matches!(answer, LockAnswer::Contended) {
-            out.push(Effect::Log(format!("Unable to take cluster lock - {answer:?}")));
+            out.push(Effect::Log(format!(
+                "Unable to take cluster lock - {answer:?}"
+            )));
         }
     }
 
@@ -651,6 +700,7 @@ impl Leader {
             self.release(out);
         }
         if let Some(old) = old {
+            self.greet_new_peers(&old, out);
             self.note_lost_peers(now, &old, out);
         }
         self.end_if_unanimous(now, out);
@@ -676,6 +726,14 @@ impl Leader {
         self.wait_for_leader(now);
     }
 
+    /// A node that has just come learns at once who leads, and elects nobody.
+    fn greet_new_peers(&self, old: &Status, out: &mut Vec<Effect>) {
+        let Some(status) = &self.status else { return };
+        if self.leads() && !status.connected.is_subset(&old.connected) {
+            out.push(Effect::Broadcast(self.settings.own));
+        }
+    }
+
     fn note_lost_peers(&mut self, now: Instant, old: &Status, out: &mut Vec<Effect>) {
         let Some(status) = &self.status else { return };
         let seen = status.connected.len();
@@ -686,7 +744,10 @@ impl Leader {
             self.hold_back(now, seen, status.total, out);
         }
         if leader_lost {
-            out.push(Effect::Log(format!("Lost the connection to leader {}", self.leader)));
+            out.push(Effect::Log(format!(
+                "Lost the connection to leader {}",
+                self.leader
+            )));
             self.leader = Pnn::UNKNOWN;
             self.elect(now, false, out);
         }
@@ -698,7 +759,11 @@ impl Leader {
         let share = |times: u32| {
             let missing = u32::try_from(total - seen.min(total)).unwrap_or(u32::MAX);
             let total = u32::try_from(total.max(1)).unwrap_or(u32::MAX);
-            self.settings.leader_timeout.saturating_mul(times).saturating_mul(missing) / total
+            self.settings
+                .leader_timeout
+                .saturating_mul(times)
+                .saturating_mul(missing)
+                / total
         };
         if self.lock == Lock::Held && 2 * seen <= total {
             let wait = share(2);

@@ -1,0 +1,173 @@
+//! The cluster watch: what upstream's recovery daemon does, as one procedure beside a daemon.
+//!
+//! [`run`] keeps four things going at once: the message ports ([`requests`]), the clock and the
+//! effects of [`super::leader`] ([`leadership`]), and the passes over the cluster ([`pass`]) that find
+//! out what is wrong and mend it: node flags ([`flags`]), databases ([`recover`]), public addresses
+//! ([`addresses`], [`takeover`]), and nodes that keep failing ([`credits`]).
+
+mod addresses;
+mod credits;
+mod flags;
+mod leadership;
+mod operation;
+mod pass;
+pub mod ports;
+mod recover;
+mod requests;
+mod takeover;
+mod view;
+
+use std::cell::{Cell, RefCell};
+
+use ctdb_protocol::Pnn;
+use ctdb_protocol::types::{Capabilities, IfaceList, SrvidMessage};
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::environment::{Configuration, Environment, Level};
+use super::leader::{Effect, Input, Leader, Settings};
+use crate::{Client, ControlError};
+use credits::Credits;
+use operation::Operation;
+use view::View;
+
+/// Why a watch ended by itself.
+#[derive(Debug, Error)]
+pub enum WatchError {
+    /// The daemon refused what every watch needs.
+    #[error("the cluster watch cannot start: {0}")]
+    Start(#[from] ControlError),
+    /// The daemon is gone.
+    #[error("the cluster watch lost its daemon")]
+    Closed,
+}
+
+/// A running watch. Nothing here is borrowed across a wait.
+struct Watch<E> {
+    client: Client,
+    environment: E,
+    configuration: Configuration,
+    own: Pnn,
+    began: Instant,
+    leader: RefCell<Leader>,
+    effects: mpsc::UnboundedSender<Effect>,
+    /// The leader's timers changed.
+    rearm: Notify,
+    /// Something happened that a pass should look at now.
+    wake: Notify,
+    /// This node leads no longer, or a new election runs.
+    deposed: Notify,
+    state: RefCell<State>,
+    view: RefCell<Option<View>>,
+    /// A recovery began and has not succeeded yet.
+    need_recovery: Cell<bool>,
+}
+
+/// What the passes remember from one to the next.
+#[derive(Default)]
+struct State {
+    credits: Credits,
+    recoveries: Operation,
+    takeovers: Operation,
+    /// Who wants to know when the next takeover run is over.
+    requests: Vec<SrvidMessage>,
+    rebalance: Vec<Pnn>,
+    need_takeover: bool,
+    /// Databases were frozen since this node became inactive.
+    frozen: bool,
+    interfaces: Option<IfaceList>,
+    /// The active nodes of the last recovery, and until when no other one is wanted for them.
+    recovered: Option<(Vec<Pnn>, Instant)>,
+    capabilities: Vec<(Pnn, Capabilities)>,
+}
+
+/// Watches over the cluster, on behalf of the daemon that `client` is connected to, until
+/// [`Environment::stopped`] ends.
+///
+/// # Errors
+/// The daemon refused a message port, or the connection to it ended.
+pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), WatchError> {
+    let own = client.pnn().await?;
+    let (effects, mut queue) = mpsc::unbounded_channel();
+    let configuration = environment.configuration();
+    let settings = Settings {
+        own,
+        cluster_lock: configuration.cluster_lock,
+        leader_timeout: configuration.leader_timeout,
+        fast_start: configuration.fast_start,
+        priority: environment.wall_clock(),
+    };
+    let watch = Watch {
+        own,
+        began: Instant::now(),
+        leader: RefCell::new(Leader::new(settings, std::time::Duration::ZERO)),
+        effects,
+        rearm: Notify::new(),
+        wake: Notify::new(),
+        deposed: Notify::new(),
+        state: RefCell::default(),
+        view: RefCell::default(),
+        need_recovery: Cell::new(false),
+        client,
+        environment,
+        configuration,
+    };
+    let ports = requests::open(&watch.client).await?;
+    let ended = tokio::select! {
+        () = watch.environment.stopped() => Ok(()),
+        () = watch.client.closed() => Err(WatchError::Closed),
+        () = watch.serve(ports) => Err(WatchError::Closed),
+        () = watch.keep_time() => Err(WatchError::Closed),
+        () = watch.carry_out_all(&mut queue) => Err(WatchError::Closed),
+        () = watch.pass_again_and_again() => Err(WatchError::Closed),
+    };
+    watch.resign(&mut queue).await;
+    ended
+}
+
+impl<E: Environment> Watch<E> {
+    fn log(&self, level: Level, text: &str) {
+        self.environment.log(level, text);
+    }
+
+    /// Gives an input to the rules of leadership; what follows from it is queued.
+    fn feed(&self, input: Input) {
+        let mut effects = Vec::new();
+        let led = self.leads();
+        self.leader
+            .borrow_mut()
+            .handle(self.began.elapsed(), input, &mut effects);
+        for effect in effects {
+            // The receiver lives as long as the watch.
+            let _ = self.effects.send(effect);
+        }
+        if led && !self.leads() {
+            self.deposed.notify_waiters();
+        }
+        if !led && self.leads() {
+            self.wake.notify_one();
+        }
+        self.rearm.notify_one();
+    }
+
+    fn leads(&self) -> bool {
+        self.leader.borrow().leads()
+    }
+
+    /// Counts faults against a node, unless this node is in no position to judge.
+    fn credit(&self, view: &View, node: Pnn, faults: u32) {
+        if view.own_flags().is_inactive() || !view.knows(node) {
+            return;
+        }
+        let grace = view.tunables.recovery_grace_period();
+        self.state
+            .borrow_mut()
+            .credits
+            .add(node, faults, Instant::now(), grace);
+        self.log(
+            Level::Notice,
+            &format!("Node {node} has {faults} more banning credits"),
+        );
+    }
+}
