@@ -4,3 +4,4 @@ pub mod clock;
 pub mod descriptor;
 pub mod link_address;
 pub mod process;
+pub mod shared_map;
