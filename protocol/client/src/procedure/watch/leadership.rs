@@ -36,6 +36,7 @@ impl<E: Environment> Watch<E> {
         loop {
             let wake = self.began + self.leader.borrow().next_wake();
             tokio::select! {
+                biased;
                 () = sleep_until(wake) => self.feed(Input::Timer),
                 () = self.rearm.notified() => {}
             }
@@ -48,6 +49,7 @@ impl<E: Environment> Watch<E> {
         let mut preparation: Running<'_> = None;
         loop {
             tokio::select! {
+                biased;
                 effect = queue.recv() => match effect {
                     Some(Effect::TryLock) => attempt = Some(self.try_lock().boxed_local()),
                     Some(Effect::Prepare) => preparation = Some(self.prepare().boxed_local()),

@@ -115,6 +115,7 @@ pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), W
     };
     let ports = requests::open(&watch.client).await?;
     let ended = tokio::select! {
+        biased;
         () = watch.environment.stopped() => Ok(()),
         () = watch.client.closed() => Err(WatchError::Closed),
         () = watch.serve(ports) => Err(WatchError::Closed),

@@ -68,6 +68,7 @@ impl<E: Environment> Watch<E> {
                 .as_ref()
                 .map_or(FIRST_INTERVAL, |view| view.tunables.recover_interval());
             tokio::select! {
+                biased;
                 () = sleep_until(began + interval) => {}
                 () = self.wake.notified() => {}
             }

@@ -8,5 +8,5 @@ use ctdb_protocol::Srvid;
 pub const ELECTION_YIELD: Srvid = Srvid(0xF1F0_0000_0000_0000);
 
 /// From a daemon to its own watch: node flags, capabilities, the recovery mode or the nodes list
-/// changed. No payload. Never sent to another node.
-pub const NODE_CHANGED: Srvid = Srvid(0xF1F1_0000_0000_0000);
+/// changed. No payload. Never sent to another node. `ctdb_core::node::MEMBERSHIP_CHANGED`.
+pub const NODE_CHANGED: Srvid = Srvid(Srvid::SERVER_RANGE.0 | 0x00ff_0000_0000_0001);

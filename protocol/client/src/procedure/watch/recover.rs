@@ -87,6 +87,7 @@ impl<E: Environment> Watch<E> {
         let began = Instant::now();
         let deposed = self.deposed.notified();
         let outcome = tokio::select! {
+            biased;
             outcome = self.environment.run_recovery(&self.client, generation) => outcome,
             () = deposed => Err("this node leads no longer".to_owned()),
         };

@@ -52,6 +52,7 @@ impl<E: Environment> Watch<E> {
         self.keep_quiet(&quiet, QUIET);
         let deposed = self.deposed.notified();
         let outcome = tokio::select! {
+            biased;
             outcome = self.environment.run_takeover(&self.client, &rebalance) => outcome,
             () = deposed => Err("this node leads no longer".to_owned()),
         };
