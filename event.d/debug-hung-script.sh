@@ -50,15 +50,15 @@ show()
 }
 
 # A file of its own is for tests, which take it for complete when it is there.
-if [ -n "$CTDB_DEBUG_HUNG_SCRIPT_LOGFILE" ]; then
-	exec >>"${CTDB_DEBUG_HUNG_SCRIPT_LOGFILE}.part" 2>&1
+report=$CTDB_DEBUG_HUNG_SCRIPT_LOGFILE
+if [ -n "$report" ]; then
+	exec >>"${report}.part" 2>&1
 fi
 
 # Several releaseip events may hang at once: their reports must not mix.
 (
-	flock --wait 2 9 || exit 1
-	show
-	if [ -n "$CTDB_DEBUG_HUNG_SCRIPT_LOGFILE" ]; then
-		mv "${CTDB_DEBUG_HUNG_SCRIPT_LOGFILE}.part" "$CTDB_DEBUG_HUNG_SCRIPT_LOGFILE"
+	if flock -w 2 9; then
+		show
+		[ -z "$report" ] || mv "${report}.part" "$report"
 	fi
 ) 9>"${CTDB_SCRIPT_VARDIR}/debug-hung-script.lock"

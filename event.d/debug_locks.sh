@@ -137,4 +137,5 @@ ctdb_get_db_options
 	if flock -n 9; then
 		show
 	fi
-} 9>"${CTDB_SCRIPT_VARDIR}/debug_locks.lock" | script_log "ctdbd-lock"
+} 9>"${CTDB_SCRIPT_VARDIR}/debug_locks.lock" |
+	script_log "ctdbd-lock"
