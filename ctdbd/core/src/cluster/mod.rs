@@ -1,0 +1,33 @@
+//! Membership: node flags, run state, bans, the nodes list, recovery mode, and the way up and down.
+
+pub mod boot;
+pub mod flags;
+pub mod member;
+pub mod nodes;
+pub mod recovery_mode;
+pub mod shutdown;
+
+use crate::timer::TimerId;
+
+/// State of the cluster service.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// The running ban: its length in seconds as asked for, and its end.
+    pub ban: Option<(u32, TimerId)>,
+    /// Drops all addresses when recovery takes too long.
+    pub drop_addresses: Option<TimerId>,
+    /// When the last recovery began and ended, wall-clock microseconds.
+    pub recovery_started_us: u64,
+    /// See above; 0 before the first one.
+    pub recovery_finished_us: u64,
+    /// The same on the monotonic clock.
+    pub recovery_finished_monotonic_us: u64,
+    /// When the daemon started, wall-clock microseconds.
+    pub started_us: u64,
+    /// Capabilities that SET_LMASTERROLE and SET_RECMASTERROLE change.
+    pub capabilities: ctdb_protocol::types::Capabilities,
+    /// How far boot has come.
+    pub boot: boot::Boot,
+    /// How far the way down has come.
+    pub shutdown: Option<shutdown::Shutdown>,
+}

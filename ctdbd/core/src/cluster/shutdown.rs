@@ -1,0 +1,125 @@
+//! The way down. (facts: cluster.md section 1, "Shutdown sequence")
+
+use std::time::Duration;
+
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::srvid::Srvid;
+
+use super::Cluster;
+use crate::effect::Effect;
+use crate::event::monitor::request_takeover_run;
+use crate::event::{self, Then};
+use crate::shared::{RunState, Shared, Timer};
+use crate::timer::TimerId;
+
+/// How far the way down has come.
+#[derive(Debug)]
+pub struct Shutdown {
+    code: i32,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The leader moves addresses elsewhere.
+    Takeover(TimerId),
+    /// `[failover] shutdown extra timeout`.
+    Extra,
+    /// The `shutdown` event.
+    Event,
+}
+
+impl Cluster {
+    /// Begins to shut down; a second request is ignored. True when it begins.
+    pub fn shut_down(&mut self, cx: &mut Shared, code: i32) -> bool {
+        if self.shutdown.is_some() {
+            return false;
+        }
+        cx.notice("Shutdown sequence commencing.");
+        let others = cx.members.iter().any(|m| m.pnn != cx.pnn && m.connected());
+        let was_serving = cx.run_state >= RunState::FirstRecovery;
+        super::boot::enter(cx, RunState::Shutdown);
+        let limit_s = cx.settings.shutdown_failover_timeout_s;
+        if limit_s > 0 && others && was_serving && !cx.settings.failover_disabled {
+            let timer = cx.arm(Duration::from_secs(u64::from(limit_s)), Timer::Shutdown);
+            self.shutdown = Some(Shutdown {
+                code,
+                step: Step::Takeover(timer),
+            });
+            request_takeover_run(cx, reply_srvid(cx.pnn));
+        } else {
+            self.shutdown = Some(Shutdown {
+                code,
+                step: Step::Extra,
+            });
+            self.leave(cx);
+        }
+        true
+    }
+
+    /// A message may be the answer to the request for a takeover run.
+    pub fn takeover_answered(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
+        let Some(Shutdown { step, .. }) = &mut self.shutdown else {
+            return;
+        };
+        let Step::Takeover(timer) = step else { return };
+        if srvid != reply_srvid(cx.pnn) {
+            return;
+        }
+        cx.timers.disarm(*timer);
+        *step = Step::Extra;
+        let answer = data
+            .first_chunk()
+            .map_or(-1, |bytes| i32::from_ne_bytes(*bytes));
+        if answer < 0 {
+            cx.warning("Takeover run before shutdown failed");
+            return self.leave(cx);
+        }
+        let extra_s = cx.settings.shutdown_extra_timeout_s;
+        if extra_s > 0 {
+            cx.arm(Duration::from_secs(u64::from(extra_s)), Timer::Shutdown);
+        } else {
+            self.leave(cx);
+        }
+    }
+
+    /// A wait of the way down is over.
+    pub fn shutdown_wait_over(&mut self, cx: &mut Shared) {
+        match &mut self.shutdown {
+            Some(Shutdown {
+                step: step @ Step::Takeover(_),
+                ..
+            }) => {
+                *step = Step::Extra;
+                cx.warning("Takeover run before shutdown timed out");
+                self.leave(cx);
+            }
+            Some(Shutdown {
+                step: Step::Extra, ..
+            }) => self.leave(cx),
+            Some(_) | None => {}
+        }
+    }
+
+    /// No leader of ours any more, then the scripts.
+    fn leave(&mut self, cx: &mut Shared) {
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.step = Step::Event;
+        }
+        cx.out.push(Effect::StopWatch);
+        event::run(cx, "shutdown", Vec::new(), Then::Shutdown);
+    }
+
+    /// The scripts have ended: the process ends.
+    pub fn shutdown_event_done(&mut self, cx: &mut Shared) {
+        let code = self.shutdown.as_ref().map_or(0, |shutdown| shutdown.code);
+        cx.out.push(Effect::CloseTransport);
+        cx.notice("Shutdown sequence complete, exiting.");
+        cx.out.push(Effect::Exit { code });
+    }
+}
+
+/// Where the leader answers a daemon on its way down.
+fn reply_srvid(pnn: Pnn) -> Srvid {
+    Srvid(Srvid::SERVER_RANGE.0 | (u64::from(pnn.0) & 0xff_ffff) << 32)
+}

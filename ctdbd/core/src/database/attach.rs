@@ -1,0 +1,269 @@
+//! Attach and detach. (facts: database.md section 1; controls 18, 61, 150, 139)
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ctdb_protocol::control::{Control, DbAttach, DbAttachPersistent, DbAttachReplicated, DbDetach};
+use ctdb_protocol::hash::database_id;
+use ctdb_protocol::id::{ClientId, DbId, Pnn};
+use ctdb_protocol::text::Text;
+use ctdb_protocol::types::{ControlFlags, DbFlags};
+
+use super::{Databases, Db};
+use crate::shared::{Asker, RecoveryMode, RunState, Shared, Timer};
+use crate::store::Kind;
+use crate::timer::TimerId;
+
+/// Upstream replays parked attaches this long after a recovery.
+const REPLAY_DELAY: Duration = Duration::from_secs(1);
+
+/// An attach as it was asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks.
+    pub asker: Asker,
+    /// Name without the NUL.
+    pub name: String,
+    /// Which control it was.
+    pub kind: Kind,
+    /// Control flags; ATTACH_RECOVERY matters.
+    pub flags: ControlFlags,
+}
+
+/// Attaches that wait for the end of a recovery.
+#[derive(Debug, Default)]
+pub struct Deferred {
+    last: u64,
+    parked: BTreeMap<u64, (Request, TimerId)>,
+}
+
+impl Databases {
+    /// DB_ATTACH, _PERSISTENT or _REPLICATED. `local_client` says that a live client of this node asks.
+    pub fn attach(&mut self, cx: &mut Shared, request: Request, local_client: bool) {
+        let asker = request.asker;
+        if cx.tunables.allow_client_db_attach() == 0 {
+            cx.error(format!(
+                "DB Attach to database {} denied by tunable AllowClientDBAccess == 0",
+                request.name
+            ));
+            return cx.reply_status(asker, -1);
+        }
+        if local_client && !self.may_attach(cx, &request) {
+            return;
+        }
+        match self.attach_here(cx, &request.name, request.kind) {
+            Ok((id, new)) => {
+                if new {
+                    announce(cx, &request);
+                }
+                cx.reply_with(asker, &id);
+            }
+            Err(error) => {
+                cx.error(format!("cannot attach database {}: {error}", request.name));
+                cx.reply_status(asker, -1);
+            }
+        }
+    }
+
+    /// Whether a client of this node may attach now; if not it was answered, or will be.
+    fn may_attach(&mut self, cx: &mut Shared, request: &Request) -> bool {
+        if cx.inactive() {
+            cx.error(format!(
+                "DB Attach to database {} refused since node is inactive (flags=0x{:x})",
+                request.name,
+                cx.own_flags()
+            ));
+            cx.reply_status(request.asker, -1);
+            return false;
+        }
+        let active = cx.recovery_mode == RecoveryMode::Active;
+        if request.flags.contains(ControlFlags::ATTACH_RECOVERY) {
+            if !active {
+                cx.error(format!(
+                    "Attach to database {} for a recovery while there is none",
+                    request.name
+                ));
+                cx.reply_status(request.asker, -1);
+            }
+            return active;
+        }
+        if !active && cx.run_state >= RunState::Startup {
+            return true;
+        }
+        self.deferred.last += 1;
+        let number = self.deferred.last;
+        let limit = Duration::from_secs(u64::from(cx.tunables.deferred_attach_to()));
+        let timer = cx.arm(limit, Timer::DeferredAttach(number));
+        self.deferred
+            .parked
+            .insert(number, (request.clone(), timer));
+        cx.info(format!(
+            "Attach to database {} waits for the end of the recovery",
+            request.name
+        ));
+        false
+    }
+
+    /// A parked attach has waited long enough.
+    pub fn deferred_expired(&mut self, cx: &mut Shared, number: u64) {
+        if let Some((request, _)) = self.deferred.parked.remove(&number) {
+            cx.reply_status(request.asker, -1);
+        }
+    }
+
+    /// A client has gone: what it had asked for is not wanted any more.
+    pub fn deferred_gone(&mut self, cx: &mut Shared, client: ClientId) {
+        self.deferred.parked.retain(|_, (request, timer)| {
+            let keep = request.asker.client != client;
+            if !keep {
+                cx.timers.disarm(*timer);
+            }
+            keep
+        });
+    }
+
+    /// Recovery has ended: parked attaches are processed soon.
+    pub fn deferred_soon(&self, cx: &mut Shared) {
+        if !self.deferred.parked.is_empty() {
+            let delay = if cx.settings.test_mode {
+                Duration::from_millis(1)
+            } else {
+                REPLAY_DELAY
+            };
+            cx.arm(delay, Timer::ReplayAttaches);
+        }
+    }
+
+    /// Takes the parked attaches, to be processed again.
+    pub fn deferred_take(&mut self, cx: &mut Shared) -> Vec<Request> {
+        let parked = std::mem::take(&mut self.deferred.parked);
+        parked
+            .into_values()
+            .map(|(request, timer)| {
+                cx.timers.disarm(timer);
+                request
+            })
+            .collect()
+    }
+
+    /// Opens a database here; says whether it is new.
+    ///
+    /// # Errors
+    /// What keeps it from being opened, in words.
+    pub fn attach_here(
+        &mut self,
+        cx: &mut Shared,
+        name: &str,
+        kind: Kind,
+    ) -> Result<(DbId, bool), String> {
+        if name.is_empty() || name.contains('/') {
+            return Err("the name is empty or has a slash in it".to_owned());
+        }
+        let id = database_id(name);
+        if let Some(db) = self.map.get(&id) {
+            if db.name != name {
+                return Err(format!("its id {id} is that of database {}", db.name));
+            }
+            let wanted = match kind {
+                Kind::Volatile => DbFlags::empty(),
+                Kind::Persistent => DbFlags::PERSISTENT,
+                Kind::Replicated => DbFlags::REPLICATED,
+            };
+            return if db.flags().contains(wanted) {
+                Ok((id, false))
+            } else {
+                Err(format!(
+                    "it is attached already with flags 0x{:x}",
+                    db.flags()
+                ))
+            };
+        }
+        let unhealthy = if kind == Kind::Persistent {
+            cx.storage.health(name).map_err(|error| error.to_string())?
+        } else {
+            None
+        };
+        if let Some(reason) = unhealthy {
+            return Err(format!("it is unhealthy: {reason}"));
+        }
+        let (hash_size, max_dead) = (
+            cx.tunables.database_hash_size(),
+            cx.tunables.database_max_dead(),
+        );
+        let table = cx
+            .storage
+            .open(name, kind, hash_size, max_dead)
+            .map_err(|error| error.to_string())?;
+        cx.notice(format!(
+            "Attached to database '{}' with flags 0x{:x}",
+            table.path(),
+            table.open_flags()
+        ));
+        let db = Db::new(id, name.to_owned(), kind, table, cx.vnn_map.generation);
+        let volatile = db.volatile();
+        self.map.insert(id, db);
+        self.order.insert(0, id);
+        if volatile {
+            self.arm_vacuum(cx, id);
+        }
+        Ok((id, true))
+    }
+
+    /// DB_DETACH. From a client it only asks all nodes to do it; from a daemon it is done.
+    pub fn detach(&mut self, cx: &mut Shared, asker: Asker, id: DbId) -> bool {
+        let Some(db) = self.map.get(&id) else {
+            cx.error(format!("cannot detach unknown database {id}"));
+            return false;
+        };
+        let refusal = if cx.tunables.allow_client_db_attach() == 1 {
+            Some("clients are allowed access to databases (AllowClientDBAttach)")
+        } else if !db.volatile() {
+            Some("it is not volatile")
+        } else if cx.recovery_mode == RecoveryMode::Active {
+            Some("a recovery is under way")
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            cx.error(format!("cannot detach database {}: {refusal}", db.name));
+            return false;
+        }
+        if asker.client != ClientId(0) {
+            cx.announce::<DbDetach>(Pnn::BROADCAST_CONNECTED, &id);
+            return true;
+        }
+        self.forget(cx, id);
+        true
+    }
+
+    fn forget(&mut self, cx: &mut Shared, id: DbId) {
+        self.stop_vacuum(cx, id);
+        self.traverses.forget_database(cx, id);
+        if let Some(mut db) = self.map.remove(&id) {
+            db.thaw(cx);
+            for (_, wait) in std::mem::take(&mut db.waits) {
+                cx.settle(wait.ticket);
+                cx.out.push(crate::Effect::ReleaseLock {
+                    ticket: wait.ticket,
+                });
+            }
+            cx.notice(format!("Detached from database '{}'", db.name));
+        }
+        self.order.retain(|&other| other != id);
+        cx.ready.retain(|(db, _)| *db != id);
+    }
+}
+
+/// Tells the other nodes of a database that is new here.
+fn announce(cx: &mut Shared, request: &Request) {
+    let name = Text::from(request.name.as_str());
+    match request.kind {
+        Kind::Volatile => announce_as::<DbAttach>(cx, &name),
+        Kind::Persistent => announce_as::<DbAttachPersistent>(cx, &name),
+        Kind::Replicated => announce_as::<DbAttachReplicated>(cx, &name),
+    }
+}
+
+fn announce_as<C: Control<Request = Text>>(cx: &mut Shared, name: &Text) {
+    cx.announce::<C>(Pnn::BROADCAST_CONNECTED, name);
+}

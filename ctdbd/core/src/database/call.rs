@@ -1,0 +1,481 @@
+//! Record calls: a client asks for a record, this node answers or sends the call to where the record is.
+//!
+//! (facts: upstream's `daemon_request_call_from_client` and `ctdb_request_call`.)
+
+use bytes::{BufMut, Bytes, BytesMut};
+use ctdb_protocol::id::{ClientId, Pnn, ReqId};
+use ctdb_protocol::packet::{
+    Header, Packet, ReplyCall, ReplyDmaster, ReplyError, ReqCall, ReqDmaster,
+};
+use ctdb_protocol::types::{CallFlags, CallFunction, LtdbHeader, RecordFlags};
+use ctdb_protocol::wire::{Pad, encode};
+
+use super::Db;
+use super::record::Record;
+use super::wait::{Access, Parked};
+use crate::proxy::relay::to_client;
+use crate::shared::{Pending, Shared};
+use crate::statistics::{Counting as _, add_latency};
+use crate::store::StoreResult;
+
+/// A local client's call that was sent to another node.
+#[derive(Debug)]
+pub struct Call {
+    /// Its connection.
+    pub client: ClientId,
+    /// Its request id.
+    pub client_reqid: ReqId,
+    /// The call as sent: the function is FETCH_WITH_HEADER when a read-only copy is wanted.
+    pub request: ReqCall,
+    /// The function that the client asked for.
+    pub wanted: CallFunction,
+    /// When it was accepted, monotonic microseconds.
+    pub since_us: u64,
+}
+
+/// What a call function gives back.
+fn result_of(function: CallFunction, record: &Record) -> Bytes {
+    match function {
+        CallFunction::FETCH => record.data.clone(),
+        CallFunction::FETCH_WITH_HEADER => with_header(&record.header, &record.data),
+        _ => Bytes::new(),
+    }
+}
+
+/// Header and data in one piece.
+#[must_use]
+pub fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
+    let mut both = BytesMut::with_capacity(super::record::HEADER_SIZE + data.len());
+    both.put_slice(&encode(header));
+    both.put_slice(data);
+    both.freeze()
+}
+
+impl Db {
+    /// A local client calls.
+    pub fn call_from_client(
+        &mut self,
+        cx: &mut Shared,
+        client: ClientId,
+        reqid: ReqId,
+        mut call: ReqCall,
+    ) {
+        cx.statistics.count(|s| {
+            s.total_calls += 1;
+            s.pending_calls += 1;
+        });
+        let key = call.key.clone();
+        match self.try_access(cx, &key) {
+            Access::Locked => {}
+            Access::Wait => {
+                cx.statistics
+                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                return self.park(
+                    cx,
+                    &key,
+                    Parked::Client {
+                        client,
+                        reqid,
+                        call,
+                    },
+                );
+            }
+            Access::Failed => {
+                cx.statistics
+                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                return;
+            }
+        }
+        if cx.tunables.fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
+            cx.statistics
+                .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+            return self.unlock(&key);
+        }
+        let mut record = match self.fetch(cx, &key) {
+            Ok(record) => record,
+            Err(error) => {
+                self.unlock(&key);
+                cx.error(format!(
+                    "{}: cannot read a record for a client: {error}",
+                    self.name
+                ));
+                return;
+            }
+        };
+        if !self.readonly {
+            call.flags.remove(CallFlags::WANT_READONLY);
+        }
+        let wants_readonly = call.flags.contains(CallFlags::WANT_READONLY);
+        if self.revoking(cx, &key, &mut record)
+            || (record.header.dmaster == cx.pnn
+                && self.revoke_if_needed(cx, &key, &mut record, wants_readonly))
+        {
+            cx.statistics
+                .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+            self.unlock(&key);
+            return self.defer_to_revoke(
+                cx,
+                &key,
+                Parked::Client {
+                    client,
+                    reqid,
+                    call,
+                },
+                wants_readonly,
+            );
+        }
+        let wanted = call.callid;
+        if wants_readonly {
+            call.callid = CallFunction::FETCH_WITH_HEADER;
+        }
+        let since_us = cx.now.monotonic_us;
+        let state = Call {
+            client,
+            client_reqid: reqid,
+            request: call,
+            wanted,
+            since_us,
+        };
+        if record.header.dmaster == cx.pnn {
+            let done = self.run(cx, &key, &mut record, state.request.callid);
+            self.unlock(&key);
+            match done {
+                Ok(result) => self.answer(cx, &state, 0, result),
+                Err(error) => cx.error(format!("{}: cannot run a call: {error}", self.name)),
+            }
+        } else {
+            self.unlock(&key);
+            self.send_call(cx, record.header.dmaster, state);
+        }
+    }
+
+    /// Runs a call function here, where the record is. The record is written back even unchanged:
+    /// that makes an absent one exist, which is what the client needs to see.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn run(
+        &mut self,
+        cx: &mut Shared,
+        key: &Bytes,
+        record: &mut Record,
+        function: CallFunction,
+    ) -> StoreResult<Bytes> {
+        let before = record.clone();
+        let data = record.data.clone();
+        self.store(cx, key, &mut record.header, &data)?;
+        Ok(result_of(function, &before))
+    }
+
+    /// Sends a client's call to the node that is thought to have the record.
+    fn send_call(&mut self, cx: &mut Shared, dest: Pnn, mut call: Call) {
+        let reqid = cx.next_reqid();
+        cx.remember(reqid, Pending::Call(self.id));
+        call.request.hopcount = 0;
+        call.request.db_id = self.id;
+        let packet = Packet::ReqCall(call.request.clone());
+        let generation = self.generation;
+        if cx.tunables.fetch_collapse() != 0 {
+            self.begin_collapse(cx, call.request.key.clone(), reqid);
+        }
+        self.calls.insert(reqid, call);
+        cx.send(dest, reqid, generation, &packet);
+    }
+
+    /// After a recovery: every call that was under way is asked again, starting from here.
+    pub fn resend_calls(&mut self, cx: &mut Shared) {
+        let old = std::mem::take(&mut self.calls);
+        for (old_reqid, mut call) in old {
+            cx.recall(old_reqid);
+            let reqid = cx.next_reqid();
+            cx.remember(reqid, Pending::Call(self.id));
+            call.request.hopcount = 0;
+            self.retarget_collapse(&call.request.key, old_reqid, reqid);
+            let packet = Packet::ReqCall(call.request.clone());
+            self.calls.insert(reqid, call);
+            let (own, generation) = (cx.pnn, self.generation);
+            cx.send(own, reqid, generation, &packet);
+        }
+    }
+
+    /// A client has gone: answers to its calls are not wanted any more. A record that still arrives
+    /// for it stays here.
+    pub fn forget_calls(&mut self, cx: &mut Shared, client: ClientId) {
+        let gone: Vec<ReqId> = self
+            .calls
+            .iter()
+            .filter(|(_, c)| c.client == client)
+            .map(|(&r, _)| r)
+            .collect();
+        for reqid in gone {
+            cx.recall(reqid);
+            if let Some(call) = self.calls.remove(&reqid) {
+                cx.statistics
+                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                self.end_collapse(cx, &call.request.key, reqid);
+            }
+        }
+    }
+
+    /// A call was answered; what had waited for the same key goes on.
+    pub fn complete(&mut self, cx: &mut Shared, reqid: ReqId, status: i32, result: Bytes) {
+        let Some(call) = self.calls.remove(&reqid) else {
+            return;
+        };
+        cx.recall(reqid);
+        self.answer(cx, &call, status, result);
+        self.end_collapse(cx, &call.request.key, reqid);
+    }
+
+    fn answer(&mut self, cx: &mut Shared, call: &Call, status: i32, result: Bytes) {
+        let latency_s = cx.now.seconds_since(call.since_us);
+        cx.statistics.count(|s| {
+            s.pending_calls = s.pending_calls.saturating_sub(1);
+            add_latency(&mut s.call_latency, latency_s);
+        });
+        if call.client == ClientId(0) {
+            // The daemon's own call, for a vacuum run.
+            cx.ready.push_back((
+                self.id,
+                Parked::Fetched {
+                    reqid: call.client_reqid,
+                },
+            ));
+            return;
+        }
+        let strip = call.wanted == CallFunction::FETCH
+            && call.request.callid == CallFunction::FETCH_WITH_HEADER;
+        let data = if strip && result.len() >= super::record::HEADER_SIZE {
+            result.slice(super::record::HEADER_SIZE..)
+        } else {
+            result
+        };
+        to_client(
+            cx,
+            call.client,
+            call.client_reqid,
+            Packet::ReplyCall(ReplyCall { status, data }),
+        );
+    }
+
+    /// A node calls (or this node's own call came back to it).
+    pub fn call_from_node(&mut self, cx: &mut Shared, header: Header, mut call: ReqCall) {
+        let key = call.key.clone();
+        if self.sticky && self.sticky_keys.pinned(&key) {
+            return self.sticky_keys.hold(&key, header, call);
+        }
+        match self.try_access(cx, &key) {
+            Access::Locked => {}
+            Access::Wait => {
+                let generation = self.generation;
+                let parked = Parked::Node {
+                    header,
+                    packet: Packet::ReqCall(call),
+                    generation,
+                };
+                return self.park(cx, &key, parked);
+            }
+            Access::Failed => return refuse(cx, &header, "ltdb fetch failed in ctdb_request_call"),
+        }
+        let mut record = match self.fetch(cx, &key) {
+            Ok(record) => record,
+            Err(error) => {
+                self.unlock(&key);
+                cx.error(format!(
+                    "{}: cannot read a record for node {}: {error}",
+                    self.name, header.srcnode
+                ));
+                return refuse(cx, &header, "ltdb fetch failed in ctdb_request_call");
+            }
+        };
+        if !self.readonly {
+            call.flags.remove(CallFlags::WANT_READONLY);
+        }
+        let wants_readonly = call.flags.contains(CallFlags::WANT_READONLY);
+        if self.revoking(cx, &key, &mut record) {
+            self.unlock(&key);
+            let generation = self.generation;
+            let parked = Parked::Node {
+                header,
+                packet: Packet::ReqCall(call),
+                generation,
+            };
+            return self.defer_to_revoke(cx, &key, parked, wants_readonly);
+        }
+        if record.header.dmaster != cx.pnn
+            && !record
+                .header
+                .flags
+                .contains(RecordFlags::RO_HAVE_DELEGATIONS)
+        {
+            self.unlock(&key);
+            return self.redirect(cx, header, call, record.header.dmaster);
+        }
+        if self.revoke_if_needed(cx, &key, &mut record, wants_readonly) {
+            self.unlock(&key);
+            let generation = self.generation;
+            let parked = Parked::Node {
+                header,
+                packet: Packet::ReqCall(call),
+                generation,
+            };
+            return self.defer_to_revoke(cx, &key, parked, wants_readonly);
+        }
+        if wants_readonly && call.callid == CallFunction::FETCH_WITH_HEADER {
+            self.delegate(cx, &header, &key, &mut record);
+            return self.unlock(&key);
+        }
+        self.count_hops(cx, &key, call.hopcount);
+        if header.srcnode != cx.pnn {
+            self.hand_over(cx, &header, &key, &mut record);
+            return self.unlock(&key);
+        }
+        let done = self.run(cx, &key, &mut record, call.callid);
+        self.unlock(&key);
+        match done {
+            Ok(data) => {
+                let (own, generation) = (cx.pnn, self.generation);
+                cx.send(
+                    own,
+                    header.reqid,
+                    generation,
+                    &Packet::ReplyCall(ReplyCall { status: 0, data }),
+                );
+            }
+            Err(error) => cx.error(format!("{}: cannot run a call: {error}", self.name)),
+        }
+    }
+
+    /// The record is elsewhere: the call goes on, in the name of the node that made it.
+    fn redirect(&mut self, cx: &mut Shared, header: Header, mut call: ReqCall, dmaster: Pnn) {
+        let Some(lmaster) = self.lmaster(cx, &call.key) else {
+            return;
+        };
+        let dest = if lmaster == cx.pnn { dmaster } else { lmaster };
+        call.hopcount += 1;
+        if call.hopcount % 100 > 95 {
+            cx.warning(format!(
+                "High hopcount {} dbid:{} key:{} reqid={:08x} pnn:{} src:{} lmaster:{} header->dmaster:{} dst:{}",
+                call.hopcount,
+                self.name,
+                ctdb_protocol::hash::hash(&call.key),
+                header.reqid.0,
+                cx.pnn,
+                header.srcnode,
+                lmaster,
+                dmaster,
+                dest
+            ));
+        }
+        if cx.members.find(dest).is_none_or(|m| m.deleted()) {
+            cx.error(format!(
+                "{}: a record is said to be on node {dest}, which does not exist",
+                self.name
+            ));
+            return;
+        }
+        let header = Header {
+            destnode: dest,
+            ..header
+        };
+        cx.forward(
+            dest,
+            ctdb_protocol::packet::encode(&header, &Packet::ReqCall(call)),
+        );
+    }
+
+    /// This node is dmaster and another node wants the record: it becomes dmaster, by way of the lmaster.
+    fn hand_over(&mut self, cx: &mut Shared, header: &Header, key: &Bytes, record: &mut Record) {
+        if self.commit.is_some() {
+            cx.info(format!(
+                "{}: a record stays here while a transaction is committed",
+                self.name
+            ));
+            return;
+        }
+        if !record.data.is_empty() {
+            record.header.flags.insert(RecordFlags::MIGRATED_WITH_DATA);
+        }
+        let Some(lmaster) = self.lmaster(cx, key) else {
+            return;
+        };
+        if lmaster == cx.pnn {
+            return self.send_dmaster_reply(cx, header.srcnode, header.reqid, key, record);
+        }
+        let packet = Packet::ReqDmaster(ReqDmaster {
+            db_id: self.id,
+            rsn: record.header.rsn,
+            dmaster: header.srcnode,
+            key: key.clone(),
+            data: record.data.clone(),
+            record_flags: Some(record.header.flags),
+            pad: Pad::ZERO,
+        });
+        record.header.dmaster = header.srcnode;
+        let data = record.data.clone();
+        if let Err(error) = self.store(cx, key, &mut record.header, &data) {
+            cx.error(format!("{}: cannot give a record away: {error}", self.name));
+            return;
+        }
+        let generation = self.generation;
+        cx.send(lmaster, header.reqid, generation, &packet);
+    }
+
+    /// This node is lmaster: it notes who has the record now and sends it there.
+    pub fn send_dmaster_reply(
+        &mut self,
+        cx: &mut Shared,
+        new_dmaster: Pnn,
+        reqid: ReqId,
+        key: &Bytes,
+        record: &mut Record,
+    ) {
+        record.header.dmaster = new_dmaster;
+        let data = record.data.clone();
+        let packet = ReplyDmaster {
+            db_id: self.id,
+            rsn: record.header.rsn,
+            key: key.clone(),
+            data: data.clone(),
+            record_flags: Some(record.header.flags),
+            pad: Pad::ZERO,
+        };
+        if let Err(error) = self.store(cx, key, &mut record.header, &data) {
+            cx.error(format!(
+                "{}: cannot note the new place of a record: {error}",
+                self.name
+            ));
+            return;
+        }
+        let generation = self.generation;
+        cx.send(
+            new_dmaster,
+            reqid,
+            generation,
+            &Packet::ReplyDmaster(packet),
+        );
+    }
+
+    fn count_hops(&mut self, cx: &mut Shared, key: &Bytes, hops: u32) {
+        cx.statistics.count(|s| s.hops(hops));
+        self.counters.hops(hops);
+        if self.sticky && hops >= cx.tunables.hopcount_make_sticky() {
+            self.make_sticky(cx, key);
+        }
+    }
+}
+
+/// Tells a node that its call cannot be served.
+pub fn refuse(cx: &mut Shared, header: &Header, text: &'static str) {
+    let error = ReplyError {
+        status: -1,
+        msg: Bytes::from_static(text.as_bytes()),
+    };
+    let generation = cx.vnn_map.generation;
+    cx.send(
+        header.srcnode,
+        header.reqid,
+        generation,
+        &Packet::ReplyError(error),
+    );
+}

@@ -1,0 +1,198 @@
+//! Freezing: the whole file is locked, so that a recovery can rebuild it while smbd waits.
+//!
+//! DB_FREEZE is one database of a recovery. FREEZE is all of them, for a node that leaves the active
+//! set: its volatile records are then out of date and are not offered to the next recovery.
+
+use ctdb_protocol::id::DbId;
+
+use super::{Databases, Db};
+use crate::effect::{Effect, LockScope, Ticket};
+use crate::shared::{Asker, Shared, Waiting};
+
+/// Whether the whole file of a database is locked.
+#[derive(Debug)]
+pub enum Freeze {
+    /// It is in use.
+    Thawed,
+    /// The lock is awaited.
+    Pending {
+        /// The wait.
+        ticket: Ticket,
+        /// Who wants to know.
+        waiters: Vec<Asker>,
+    },
+    /// The lock is held for us.
+    Frozen {
+        /// The lock.
+        ticket: Ticket,
+    },
+}
+
+impl Freeze {
+    /// The lock is held.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        matches!(self, Self::Frozen { .. })
+    }
+}
+
+/// State of FREEZE.
+#[derive(Debug, Default)]
+pub struct FreezeAll {
+    /// FREEZE was asked for and not undone.
+    pub wanted: bool,
+    /// Every database that was there is frozen.
+    pub complete: bool,
+    waiters: Vec<Asker>,
+}
+
+impl Db {
+    /// Begins to freeze; `asker` is told when it is done.
+    pub fn freeze(&mut self, cx: &mut Shared, asker: Option<Asker>) {
+        match &mut self.freeze {
+            Freeze::Frozen { .. } => {
+                if let Some(asker) = asker {
+                    cx.reply_status(asker, 0);
+                }
+            }
+            Freeze::Pending { waiters, .. } => waiters.extend(asker),
+            Freeze::Thawed => {
+                let ticket = cx.expect(Waiting::FileLock(self.id));
+                cx.out.push(Effect::AwaitLock {
+                    ticket,
+                    db: self.id,
+                    path: self.table.path().to_owned(),
+                    open_flags: self.table.open_flags(),
+                    scope: LockScope::Database,
+                });
+                self.freeze = Freeze::Pending {
+                    ticket,
+                    waiters: asker.into_iter().collect(),
+                };
+            }
+        }
+    }
+
+    /// The file's lock is held for us.
+    fn frozen(&mut self, cx: &mut Shared, ticket: Ticket) {
+        if let Freeze::Pending {
+            ticket: awaited,
+            waiters,
+        } = &mut self.freeze
+            && *awaited == ticket
+        {
+            for asker in std::mem::take(waiters) {
+                cx.reply_status(asker, 0);
+            }
+            self.freeze = Freeze::Frozen { ticket };
+        }
+    }
+
+    /// Gives the file back to its users: an open recovery transaction is dropped, calls that were
+    /// under way are asked again, packets that waited are processed.
+    pub fn thaw(&mut self, cx: &mut Shared) {
+        if self.transaction.take().is_some() {
+            self.table.transaction_cancel();
+        }
+        self.push = None;
+        self.invalid_records = false;
+        match std::mem::replace(&mut self.freeze, Freeze::Thawed) {
+            Freeze::Thawed => {}
+            Freeze::Pending { ticket, waiters } => {
+                cx.settle(ticket);
+                cx.out.push(Effect::ReleaseLock { ticket });
+                for asker in waiters {
+                    cx.reply_status(asker, -1);
+                }
+            }
+            Freeze::Frozen { ticket } => {
+                cx.settle(ticket);
+                cx.out.push(Effect::ReleaseLock { ticket });
+            }
+        }
+        self.resend_calls(cx);
+        let queue = std::mem::take(&mut self.frozen_queue);
+        cx.ready
+            .extend(queue.into_iter().map(|parked| (self.id, parked)));
+    }
+}
+
+impl Databases {
+    /// FREEZE: every database, and the volatile ones' records are out of date from now on.
+    pub fn freeze_all(&mut self, cx: &mut Shared, asker: Option<Asker>) {
+        self.freeze_all.wanted = true;
+        self.freeze_all.complete = false;
+        for db in self.map.values_mut() {
+            if db.volatile() {
+                db.invalid_records = true;
+            }
+        }
+        let ids: Vec<DbId> = self.map.keys().copied().collect();
+        for id in ids {
+            self.stop_vacuum(cx, id);
+            if let Some(db) = self.map.get_mut(&id) {
+                db.freeze(cx, None);
+            }
+        }
+        self.freeze_all.waiters.extend(asker);
+        self.check_freeze_all(cx);
+    }
+
+    /// DB_FREEZE.
+    pub fn freeze_one(&mut self, cx: &mut Shared, id: DbId, asker: Asker) -> bool {
+        if !self.map.contains_key(&id) {
+            return false;
+        }
+        self.stop_vacuum(cx, id);
+        if let Some(db) = self.map.get_mut(&id) {
+            db.freeze(cx, Some(asker));
+        }
+        true
+    }
+
+    fn check_freeze_all(&mut self, cx: &mut Shared) {
+        if self.freeze_all.wanted && self.map.values().all(|db| db.freeze.is_frozen()) {
+            self.freeze_all.complete = true;
+            for asker in std::mem::take(&mut self.freeze_all.waiters) {
+                cx.reply_status(asker, 0);
+            }
+        }
+    }
+
+    /// A whole file's lock is held for us.
+    pub fn file_locked(&mut self, cx: &mut Shared, id: DbId, ticket: Ticket) {
+        if let Some(db) = self.map.get_mut(&id) {
+            db.frozen(cx, ticket);
+        }
+        self.check_freeze_all(cx);
+    }
+
+    /// A whole file's lock could not be had, or its holder died: the database is not frozen.
+    pub fn file_lock_lost(&mut self, cx: &mut Shared, id: DbId, reason: &str) {
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        cx.error(format!("Failed to lock database {}: {reason}", db.name));
+        db.thaw(cx);
+        if self.freeze_all.wanted {
+            self.freeze_all.wanted = false;
+            self.freeze_all.complete = false;
+            for asker in std::mem::take(&mut self.freeze_all.waiters) {
+                cx.reply_status(asker, -1);
+            }
+            self.thaw_all(cx);
+        }
+    }
+
+    /// Ends FREEZE: every database is given back.
+    pub fn thaw_all(&mut self, cx: &mut Shared) {
+        self.freeze_all.wanted = false;
+        self.freeze_all.complete = false;
+        for asker in std::mem::take(&mut self.freeze_all.waiters) {
+            cx.reply_status(asker, -1);
+        }
+        for db in self.map.values_mut() {
+            db.thaw(cx);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! DB_PUSH_START, record buffers, DB_PUSH_CONFIRM: the records that a recovery has chosen arrive.
+
+use bytes::Bytes;
+use ctdb_protocol::id::DbId;
+use ctdb_protocol::srvid::Srvid;
+use ctdb_protocol::types::{RecordFlags, Records};
+
+use super::record::split;
+use super::{Databases, Db};
+use crate::shared::Shared;
+use crate::store::{StoreError, StoreResult};
+
+/// Records that are arriving.
+#[derive(Debug)]
+pub struct Push {
+    /// Under which they arrive.
+    pub srvid: Srvid,
+    /// Stored so far.
+    pub stored: u32,
+    /// One could not be stored; the rest is ignored and the count will not match.
+    pub failed: bool,
+}
+
+impl Databases {
+    /// DB_PUSH_START; a second one takes the place of the first.
+    pub fn push_start(&mut self, cx: &mut Shared, id: DbId, srvid: Srvid) -> bool {
+        let Some(db) = self.map.get_mut(&id) else {
+            return false;
+        };
+        if !db.freeze.is_frozen() {
+            cx.error(format!(
+                "{}: records were announced, but the database is not frozen",
+                db.name
+            ));
+            return false;
+        }
+        if let Some(old) = db.push.replace(Push {
+            srvid,
+            stored: 0,
+            failed: false,
+        }) {
+            self.push_srvids.remove(&old.srvid);
+        }
+        self.push_srvids.insert(srvid, id);
+        true
+    }
+
+    /// A message may be a buffer of records that was announced.
+    pub fn push_records(&mut self, cx: &mut Shared, srvid: Srvid, data: &Bytes) {
+        let Some(&id) = self.push_srvids.get(&srvid) else {
+            return;
+        };
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        if !db.freeze.is_frozen() || db.push.as_ref().is_none_or(|push| push.failed) {
+            return;
+        }
+        let stored = db.store_pushed(cx, data);
+        let Some(push) = &mut db.push else { return };
+        match stored {
+            Ok(stored) => push.stored += stored,
+            Err(error) => {
+                push.failed = true;
+                cx.error(format!(
+                    "{}: cannot store records of a recovery: {error}",
+                    db.name
+                ));
+            }
+        }
+    }
+
+    /// DB_PUSH_CONFIRM: how many records were stored.
+    pub fn push_confirm(&mut self, cx: &mut Shared, id: DbId) -> Option<u32> {
+        let db = self.map.get_mut(&id)?;
+        if !db.freeze.is_frozen() {
+            return None;
+        }
+        let Some(push) = db.push.take() else {
+            cx.error(format!("DB push not started for {}", db.name));
+            return None;
+        };
+        self.push_srvids.remove(&push.srvid);
+        db.forget_delegations(cx);
+        Some(push.stored)
+    }
+}
+
+impl Db {
+    fn store_pushed(&mut self, cx: &mut Shared, data: &[u8]) -> StoreResult<u32> {
+        self.table.mark_all()?;
+        let stored = self.store_each(cx, data);
+        self.table.unmark_all();
+        stored
+    }
+
+    fn store_each(&mut self, cx: &mut Shared, data: &[u8]) -> StoreResult<u32> {
+        let broken = |what: &str| StoreError(format!("a record buffer is broken: {what}"));
+        let (_, mut records) =
+            Records::of_payload(data).map_err(|error| broken(&error.to_string()))?;
+        let mut stored = 0;
+        for record in &mut records {
+            let (mut header, value) =
+                split(record.data).ok_or_else(|| broken("a record without a header"))?;
+            header.flags.remove(RecordFlags::RO_FLAGS);
+            self.store(cx, record.key, &mut header, value)?;
+            stored += 1;
+        }
+        if records.left() > 0 {
+            return Err(broken("fewer records than announced"));
+        }
+        Ok(stored)
+    }
+}

@@ -1,0 +1,169 @@
+//! The transaction in which a recovery rebuilds a frozen database. (facts: controls 67, 143-145, 120)
+
+use ctdb_protocol::id::{DbId, Generation};
+use ctdb_protocol::types::{NodeFlags, TransDb};
+
+use super::record::read;
+use super::{Databases, Db};
+use crate::shared::Shared;
+use crate::store::Kind;
+
+/// Key of the record that counts the transactions of a persistent database, with its closing NUL.
+pub const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
+
+/// In front of the reason of a database that no healthy node could vouch for.
+const NO_HEALTHY_NODES: &str = "NO-HEALTHY-NODES - ";
+
+impl Db {
+    /// Opens the transaction `tid`; an older open one is dropped.
+    pub fn begin(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+        if !self.freeze.is_frozen() {
+            cx.error(format!(
+                "{}: a recovery transaction was asked for, but the database is not frozen",
+                self.name
+            ));
+            return false;
+        }
+        if self.transaction.take().is_some() {
+            self.table.transaction_cancel();
+        }
+        match self.table.transaction_start() {
+            Ok(()) => {
+                self.transaction = Some(tid.0);
+                true
+            }
+            Err(error) => {
+                cx.error(format!(
+                    "{}: cannot start a recovery transaction: {error}",
+                    self.name
+                ));
+                false
+            }
+        }
+    }
+
+    /// Whether the transaction `tid` is open.
+    fn in_transaction(&self, cx: &mut Shared, tid: Generation, what: &str) -> bool {
+        if !self.freeze.is_frozen() || self.transaction != Some(tid.0) {
+            cx.error(format!(
+                "{}: {what} outside of transaction {tid}",
+                self.name
+            ));
+            return false;
+        }
+        true
+    }
+
+    /// Makes the open transaction last; from now on the database belongs to generation `tid`.
+    fn finish(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+        if !self.in_transaction(cx, tid, "commit") {
+            return false;
+        }
+        self.transaction = None;
+        if let Err(error) = self.table.transaction_commit() {
+            cx.error(format!(
+                "{}: cannot commit a recovery transaction: {error}",
+                self.name
+            ));
+            return false;
+        }
+        self.generation = tid;
+        self.kind != Kind::Persistent || self.note_health(cx)
+    }
+
+    /// After a recovery a persistent database is healthy if any healthy node took part in it.
+    fn note_health(&mut self, cx: &mut Shared) -> bool {
+        let healthy = cx.members.iter().any(|m| m.flags == NodeFlags::empty());
+        let reason = match (&self.unhealthy, healthy) {
+            (Some(old), false) if old.starts_with(NO_HEALTHY_NODES) => Some(old.clone()),
+            (Some(old), false) => Some(format!("{NO_HEALTHY_NODES}{old}")),
+            _ => None,
+        };
+        self.set_health(cx, reason)
+    }
+
+    /// Records why the database is unhealthy, or that it is not.
+    pub fn set_health(&mut self, cx: &mut Shared, reason: Option<String>) -> bool {
+        if self.unhealthy == reason {
+            return true;
+        }
+        if let Err(error) = cx.storage.set_health(&self.name, reason.as_deref()) {
+            cx.error(format!("{}: cannot record its health: {error}", self.name));
+            return false;
+        }
+        match &reason {
+            Some(reason) => cx.warning(format!(
+                "persistent db '{}' marked as unhealthy: {reason}",
+                self.name
+            )),
+            None => cx.notice(format!("persistent db '{}' is healthy now", self.name)),
+        }
+        self.unhealthy = reason;
+        true
+    }
+
+    /// Drops an open transaction.
+    pub fn cancel(&mut self) {
+        if self.transaction.take().is_some() {
+            self.table.transaction_cancel();
+        }
+    }
+
+    /// Number of transactions that this database has seen. Not while it is frozen without an open
+    /// transaction: then it may not be read.
+    pub fn sequence_record(&self) -> Option<u64> {
+        if self.freeze.is_frozen() && self.transaction.is_none() {
+            return None;
+        }
+        let record = read(self.table.as_ref(), SEQUENCE_KEY).ok()?;
+        let number =
+            record.and_then(|record| record.data.as_ref().try_into().ok().map(u64::from_ne_bytes));
+        Some(number.unwrap_or(0))
+    }
+
+    fn wipe(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+        if !self.in_transaction(cx, tid, "wipe") {
+            return false;
+        }
+        let wiped = self.table.mark_all().and_then(|()| {
+            let wiped = self.table.wipe();
+            self.table.unmark_all();
+            wiped
+        });
+        if let Err(error) = wiped {
+            cx.error(format!("{}: cannot wipe: {error}", self.name));
+            return false;
+        }
+        self.delete_queue.clear();
+        self.fetch_queue.clear();
+        true
+    }
+}
+
+impl Databases {
+    /// DB_TRANSACTION_START.
+    pub fn transaction_start(&mut self, cx: &mut Shared, request: TransDb) -> bool {
+        self.find(request.db_id)
+            .is_some_and(|db| db.begin(cx, request.tid))
+    }
+
+    /// DB_TRANSACTION_COMMIT.
+    pub fn transaction_commit(&mut self, cx: &mut Shared, request: TransDb) -> bool {
+        self.find(request.db_id)
+            .is_some_and(|db| db.finish(cx, request.tid))
+    }
+
+    /// DB_TRANSACTION_CANCEL.
+    pub fn transaction_cancel(&mut self, id: DbId) -> bool {
+        self.find(id).is_some_and(|db| {
+            db.cancel();
+            true
+        })
+    }
+
+    /// WIPE_DATABASE.
+    pub fn wipe(&mut self, cx: &mut Shared, request: TransDb) -> bool {
+        self.find(request.db_id)
+            .is_some_and(|db| db.wipe(cx, request.tid))
+    }
+}

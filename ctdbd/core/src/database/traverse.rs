@@ -1,0 +1,297 @@
+//! Traverse: a client sees every record of a database once, wherever it is.
+//!
+//! The node of the client (the origin) asks the nodes that hold records; each walks its file outside
+//! of the loop and sends what it finds, then an empty record. (facts: database.md section 6)
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ctdb_protocol::control;
+use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
+use ctdb_protocol::srvid::Srvid;
+use ctdb_protocol::types::{RecData, TraverseAll, TraverseAllExt, TraverseStart};
+use ctdb_protocol::wire::{Pad, encode};
+
+use super::Databases;
+use crate::effect::{Effect, ScanFilter, Ticket};
+use crate::proxy::Proxy;
+use crate::shared::{Shared, Timer, Waiting};
+use crate::timer::TimerId;
+
+/// A traverse that a client of this node has started.
+#[derive(Debug)]
+struct Traverse {
+    client: ClientId,
+    client_reqid: ReqId,
+    srvid: Srvid,
+    db: DbId,
+    volatile: bool,
+    ended: usize,
+    timer: TimerId,
+}
+
+/// A walk over a local file on behalf of some node's client.
+#[derive(Debug)]
+struct Walk {
+    request: TraverseAll,
+}
+
+/// Traverses that started here, and walks for traverses of any node.
+#[derive(Debug, Default)]
+pub struct Traverses {
+    last: u32,
+    started: BTreeMap<u32, Traverse>,
+    walks: BTreeMap<Ticket, Walk>,
+}
+
+impl Databases {
+    /// TRAVERSE_START or TRAVERSE_START_EXT of a local client. The answer is sent before the first
+    /// record, which is why this answers itself.
+    pub fn traverse_start(
+        &mut self,
+        cx: &mut Shared,
+        asker: crate::shared::Asker,
+        request: TraverseStart,
+        with_empty: bool,
+    ) {
+        let Some(db) = self.map.get(&request.db_id) else {
+            cx.error(format!("unknown database {} in a traverse", request.db_id));
+            return cx.reply_status(asker, -1);
+        };
+        if db.unhealthy.is_some() && cx.tunables.allow_unhealthy_db_read() == 0 {
+            let text = format!("{}: no traverse, the database is unhealthy", db.name);
+            cx.error(text);
+            return cx.reply_status(asker, -1);
+        }
+        self.traverses.last = self.traverses.last.wrapping_add(1);
+        let reqid = self.traverses.last;
+        let limit = Duration::from_secs(u64::from(cx.tunables.traverse_timeout()));
+        let timer = cx.arm(limit, Timer::Traverse(u64::from(reqid)));
+        let volatile = db.volatile();
+        self.traverses.started.insert(
+            reqid,
+            Traverse {
+                client: asker.client,
+                client_reqid: request.reqid,
+                srvid: request.srvid,
+                db: request.db_id,
+                volatile,
+                ended: 0,
+                timer,
+            },
+        );
+        cx.reply_status(asker, 0);
+        let dest = if volatile {
+            Pnn::BROADCAST_ACTIVE
+        } else if cx.vnn_map.nodes.contains(&cx.pnn) {
+            cx.pnn
+        } else {
+            cx.vnn_map.nodes.first().copied().unwrap_or(cx.pnn)
+        };
+        let all = TraverseAll {
+            db_id: request.db_id,
+            reqid: ReqId(reqid),
+            pnn: cx.pnn,
+            client_reqid: request.reqid,
+            srvid: request.srvid,
+        };
+        if with_empty {
+            let ext = TraverseAllExt {
+                db_id: all.db_id,
+                reqid: all.reqid,
+                pnn: all.pnn,
+                client_reqid: all.client_reqid,
+                srvid: all.srvid,
+                with_empty_records: true,
+                pad: Pad::ZERO,
+            };
+            cx.announce::<control::TraverseAllExt>(dest, &ext);
+        } else {
+            cx.announce::<control::TraverseAll>(dest, &all);
+        }
+    }
+
+    /// TRAVERSE_ALL or TRAVERSE_ALL_EXT: walk the local file for a node.
+    pub fn traverse_walk(
+        &mut self,
+        cx: &mut Shared,
+        request: TraverseAll,
+        with_empty: bool,
+    ) -> bool {
+        let Some(db) = self.map.get(&request.db_id) else {
+            return false;
+        };
+        if db.unhealthy.is_some() && cx.tunables.allow_unhealthy_db_read() == 0 {
+            return false;
+        }
+        let filter = match (db.volatile(), with_empty) {
+            (false, _) => ScanFilter::All,
+            (true, false) => ScanFilter::OwnedBy(cx.pnn),
+            (true, true) => ScanFilter::OwnedOrEmpty(cx.pnn),
+        };
+        let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
+        let ticket = cx.expect(Waiting::TraverseScan(request.db_id));
+        self.traverses.walks.insert(ticket, Walk { request });
+        cx.out.push(Effect::Scan {
+            ticket,
+            path,
+            open_flags,
+            filter,
+        });
+        true
+    }
+
+    /// Records of a walk: on to the origin.
+    pub fn traverse_found(
+        &mut self,
+        cx: &mut Shared,
+        proxy: &Proxy,
+        ticket: Ticket,
+        records: Vec<(Bytes, Bytes)>,
+    ) {
+        let Some(request) = self.traverses.walks.get(&ticket).map(|walk| walk.request) else {
+            return;
+        };
+        for (key, data) in records {
+            self.pass_on(
+                cx,
+                proxy,
+                request,
+                RecData {
+                    reqid: request.reqid,
+                    key,
+                    data,
+                },
+            );
+        }
+    }
+
+    /// The end of a walk: an empty record tells the origin.
+    pub fn traverse_walked(&mut self, cx: &mut Shared, proxy: &Proxy, ticket: Ticket) {
+        let Some(walk) = self.traverses.walks.remove(&ticket) else {
+            return;
+        };
+        let end = RecData {
+            reqid: walk.request.reqid,
+            key: Bytes::new(),
+            data: Bytes::new(),
+        };
+        self.pass_on(cx, proxy, walk.request, end);
+    }
+
+    fn pass_on(&mut self, cx: &mut Shared, proxy: &Proxy, request: TraverseAll, record: RecData) {
+        if request.pnn == cx.pnn {
+            self.traverse_data(cx, proxy, record);
+        } else {
+            cx.announce::<control::TraverseData>(request.pnn, &record);
+        }
+    }
+
+    /// TRAVERSE_DATA: a record (or the end of one node's) for a traverse that started here.
+    pub fn traverse_data(&mut self, cx: &mut Shared, proxy: &Proxy, record: RecData) -> bool {
+        let Some(traverse) = self.traverses.started.get_mut(&record.reqid.0) else {
+            return false;
+        };
+        let reqid = record.reqid.0;
+        let end = record.key.is_empty() && record.data.is_empty();
+        if end && traverse.volatile {
+            traverse.ended += 1;
+            if traverse.ended < cx.expand(Pnn::BROADCAST_ACTIVE).len() {
+                return true;
+            }
+        }
+        let for_client = RecData {
+            reqid: traverse.client_reqid,
+            ..record
+        };
+        proxy.deliver_exactly(cx, traverse.srvid, &Bytes::from(encode(&for_client)));
+        if end && let Some(traverse) = self.traverses.started.remove(&reqid) {
+            cx.timers.disarm(traverse.timer);
+        }
+        true
+    }
+
+    /// TraverseTimeout is over: the client gets what there is and the end.
+    pub fn traverse_timed_out(&mut self, cx: &mut Shared, proxy: &Proxy, reqid: u64) {
+        let Ok(reqid) = u32::try_from(reqid) else {
+            return;
+        };
+        let Some(traverse) = self.traverses.started.remove(&reqid) else {
+            return;
+        };
+        cx.statistics.count(|s| s.timeouts.traverse += 1);
+        cx.error(format!(
+            "Traverse timeout on database:{}",
+            self.map.get(&traverse.db).map_or("?", |db| &db.name)
+        ));
+        let end = RecData {
+            reqid: traverse.client_reqid,
+            key: Bytes::new(),
+            data: Bytes::new(),
+        };
+        proxy.deliver_exactly(cx, traverse.srvid, &Bytes::from(encode(&end)));
+        kill(cx, &traverse);
+    }
+
+    /// A client has gone: nobody wants the rest of its traverses.
+    pub fn traverse_gone(&mut self, cx: &mut Shared, client: ClientId) {
+        let gone: Vec<u32> = self
+            .traverses
+            .started
+            .iter()
+            .filter(|(_, t)| t.client == client)
+            .map(|(&reqid, _)| reqid)
+            .collect();
+        for reqid in gone {
+            if let Some(traverse) = self.traverses.started.remove(&reqid) {
+                cx.timers.disarm(traverse.timer);
+                kill(cx, &traverse);
+            }
+        }
+    }
+
+    /// TRAVERSE_KILL: stop the walk for this client's traverse.
+    pub fn traverse_kill(&mut self, cx: &mut Shared, request: TraverseStart) -> bool {
+        if !self.map.contains_key(&request.db_id) {
+            return false;
+        }
+        let ticket = self.traverses.walks.iter().find(|(_, walk)| {
+            walk.request.db_id == request.db_id
+                && walk.request.client_reqid == request.reqid
+                && walk.request.srvid == request.srvid
+        });
+        if let Some(ticket) = ticket.map(|(&ticket, _)| ticket) {
+            self.traverses.walks.remove(&ticket);
+            cx.settle(ticket);
+            cx.out.push(Effect::CancelScan { ticket });
+        }
+        true
+    }
+}
+
+impl Traverses {
+    /// A database is detached: its walks end.
+    pub fn forget_database(&mut self, cx: &mut Shared, id: DbId) {
+        let tickets: Vec<Ticket> = self
+            .walks
+            .iter()
+            .filter(|(_, walk)| walk.request.db_id == id)
+            .map(|(&ticket, _)| ticket)
+            .collect();
+        for ticket in tickets {
+            self.walks.remove(&ticket);
+            cx.settle(ticket);
+            cx.out.push(Effect::CancelScan { ticket });
+        }
+    }
+}
+
+fn kill(cx: &mut Shared, traverse: &Traverse) {
+    let request = TraverseStart {
+        db_id: traverse.db,
+        reqid: traverse.client_reqid,
+        srvid: traverse.srvid,
+    };
+    cx.announce::<control::TraverseKill>(Pnn::BROADCAST_CONNECTED, &request);
+}

@@ -1,0 +1,618 @@
+//! Vacuuming: emptied records of volatile databases are removed, first on every other node, then on
+//! the lmaster. (facts: database.md section 5)
+//!
+//! A run works through its lists in slices, so that no lock is held longer than a few records take,
+//! and one run is under way on a node at a time. The lists are taken from the database when the run
+//! begins; what is emptied meanwhile waits for the next one.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ctdb_protocol::control::{TryDeleteRecords, VacuumFetch};
+use ctdb_protocol::hash::hash;
+use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
+use ctdb_protocol::packet::ReqCall;
+use ctdb_protocol::types::{
+    CallFlags, CallFunction, LtdbHeader, MarshallBuffer, RecordFlags, RecordRef,
+};
+use ctdb_protocol::wire::encode;
+
+use super::record::{HEADER_SIZE, read};
+use super::{Databases, Db};
+use crate::effect::{Effect, ScanFilter, Ticket};
+use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
+use crate::statistics::add_latency;
+use crate::store::TryLock;
+use crate::timer::TimerId;
+
+/// Records that one slice works on.
+const SLICE: usize = 64;
+/// While another database is vacuumed, look again after this long.
+const BUSY_RETRY: Duration = Duration::from_millis(500);
+
+/// An emptied record: its key and the header it had when it was emptied.
+type Emptied = (Bytes, LtdbHeader);
+
+/// What a run is doing.
+#[derive(Debug)]
+enum Step {
+    /// A walk over the file finds emptied records (full run only).
+    Scan(Ticket),
+    /// Records of the fetch queue are being called here.
+    Fetch {
+        /// Not yet called.
+        left: VecDeque<Bytes>,
+        /// Called, not yet here.
+        underway: BTreeSet<ReqId>,
+        /// Called or here: looked at once all calls are answered.
+        called: Vec<Bytes>,
+    },
+    /// Emptied records are sorted by what has to happen to them.
+    Sort(VecDeque<Emptied>),
+    /// Other nodes are asked, one after the other, to delete their copies.
+    Ask(VecDeque<Pnn>),
+    /// What all others have deleted is deleted here.
+    Delete(VecDeque<Emptied>),
+    /// The file is being repacked.
+    Repack,
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Run {
+    db: DbId,
+    since_us: u64,
+    step: Step,
+    /// Emptied records, by hash, that are still to be looked at.
+    emptied: BTreeMap<u32, Emptied>,
+    /// Keys to be fetched by other lmasters.
+    elsewhere: BTreeMap<Pnn, Vec<Bytes>>,
+    /// Records that every other node is to delete.
+    everywhere: BTreeMap<Bytes, LtdbHeader>,
+    asker: Option<Asker>,
+    limit: TimerId,
+    failed: bool,
+}
+
+/// Vacuuming on this node.
+#[derive(Debug, Default)]
+pub struct Vacuuming {
+    run: Option<Run>,
+}
+
+impl Databases {
+    /// Arms the timer of a database's next run.
+    pub fn arm_vacuum(&self, cx: &mut Shared, id: DbId) {
+        let interval = Duration::from_secs(u64::from(cx.tunables.vacuum_interval().max(1)));
+        cx.arm(interval, Timer::Vacuum(id));
+    }
+
+    /// It is time for a run.
+    pub fn vacuum_due(&mut self, cx: &mut Shared, id: DbId) {
+        if !self.map.contains_key(&id) {
+            return;
+        }
+        if self.vacuum.run.is_some() {
+            cx.arm(BUSY_RETRY, Timer::Vacuum(id));
+            return;
+        }
+        let full_after = cx.tunables.vacuum_fast_path_count();
+        let full = full_after > 0
+            && self
+                .map
+                .get(&id)
+                .is_some_and(|db| db.fast_runs >= full_after);
+        if self.may_vacuum(cx, id) {
+            self.vacuum_begin(cx, id, full, None);
+        }
+        self.arm_vacuum(cx, id);
+    }
+
+    fn may_vacuum(&self, cx: &Shared, id: DbId) -> bool {
+        cx.recovery_mode == RecoveryMode::Normal
+            && self.map.get(&id).is_some_and(|db| {
+                db.volatile() && matches!(db.freeze, super::freeze::Freeze::Thawed)
+            })
+    }
+
+    /// DB_VACUUM: a run out of turn. False when it is refused; else it is answered when the run ends.
+    pub fn vacuum_now(&mut self, cx: &mut Shared, asker: Asker, id: DbId, full: bool) -> bool {
+        if !self.may_vacuum(cx, id) || self.vacuum.run.is_some() {
+            cx.error(format!("database {id} cannot be vacuumed now"));
+            return false;
+        }
+        self.vacuum_begin(cx, id, full, Some(asker));
+        true
+    }
+
+    fn vacuum_begin(&mut self, cx: &mut Shared, id: DbId, full: bool, asker: Option<Asker>) {
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        db.fast_runs = if full { 0 } else { db.fast_runs + 1 };
+        let idle = db.delete_queue.is_empty() && db.fetch_queue.is_empty();
+        if idle && !full && asker.is_none() && cx.tunables.repack_limit() == 0 {
+            return;
+        }
+        let emptied = std::mem::take(&mut db.delete_queue);
+        let fetch = std::mem::take(&mut db.fetch_queue);
+        let limit = Duration::from_secs(u64::from(cx.tunables.vacuum_max_run_time().max(1)));
+        let limit = cx.arm(limit, Timer::VacuumLimit(id));
+        let left = fetch.into_values().collect();
+        let fetch = Step::Fetch {
+            left,
+            underway: BTreeSet::new(),
+            called: Vec::new(),
+        };
+        let mut run = Run {
+            db: id,
+            since_us: cx.now.monotonic_us,
+            step: fetch,
+            emptied,
+            elsewhere: BTreeMap::new(),
+            everywhere: BTreeMap::new(),
+            asker,
+            limit,
+            failed: false,
+        };
+        if full {
+            let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
+            let ticket = cx.expect(Waiting::VacuumScan(id));
+            cx.out.push(Effect::Scan {
+                ticket,
+                path,
+                open_flags,
+                filter: ScanFilter::DeletedBy(cx.pnn),
+            });
+            // The fetch step is kept for after the walk.
+            if let Step::Fetch { left, .. } = std::mem::replace(&mut run.step, Step::Scan(ticket)) {
+                db.fetch_queue = left.into_iter().map(|key| (hash(&key), key)).collect();
+            }
+        }
+        self.vacuum.run = Some(run);
+        self.vacuum_continue(cx);
+    }
+
+    /// Emptied records that the walk of a full run has found.
+    pub fn vacuum_found(&mut self, records: &[(Bytes, Bytes)]) {
+        let Some(run) = &mut self.vacuum.run else {
+            return;
+        };
+        for (key, value) in records {
+            if let Ok((header, _)) = LtdbHeader::split(value) {
+                run.emptied
+                    .entry(hash(key))
+                    .or_insert_with(|| (key.clone(), header));
+            }
+        }
+    }
+
+    /// The walk of a full run has ended.
+    pub fn vacuum_scanned(&mut self, cx: &mut Shared, complete: bool) {
+        let Some(run) = &mut self.vacuum.run else {
+            return;
+        };
+        if !matches!(run.step, Step::Scan(_)) {
+            return;
+        }
+        run.failed |= !complete;
+        let left = self
+            .map
+            .get_mut(&run.db)
+            .map(|db| std::mem::take(&mut db.fetch_queue))
+            .unwrap_or_default();
+        run.step = Step::Fetch {
+            left: left.into_values().collect(),
+            underway: BTreeSet::new(),
+            called: Vec::new(),
+        };
+        self.vacuum_continue(cx);
+    }
+
+    /// Goes on with the run after a slice's pause or an answer.
+    pub fn vacuum_continue(&mut self, cx: &mut Shared) {
+        let Some(mut run) = self.vacuum.run.take() else {
+            return;
+        };
+        let Some(db) = self.map.get_mut(&run.db) else {
+            return;
+        };
+        match run.advance(cx, db) {
+            Progress::Again => {
+                cx.arm(Duration::ZERO, Timer::Job);
+                self.vacuum.run = Some(run);
+            }
+            Progress::Wait => self.vacuum.run = Some(run),
+            Progress::Done => finish(cx, db, run),
+        }
+    }
+
+    /// A call of the fetch step was answered (its record is here), or it will not be.
+    pub fn vacuum_fetched(&mut self, cx: &mut Shared, client_reqid: ReqId) {
+        if let Some(Run {
+            step: Step::Fetch { underway, .. },
+            ..
+        }) = &mut self.vacuum.run
+            && underway.remove(&client_reqid)
+        {
+            self.vacuum_continue(cx);
+        }
+    }
+
+    /// A node has said which records it could not delete; `None`: the control failed.
+    pub fn vacuum_asked(
+        &mut self,
+        cx: &mut Shared,
+        id: DbId,
+        node: Pnn,
+        kept: Option<&MarshallBuffer>,
+    ) {
+        let Some(run) = self.vacuum.run.as_mut().filter(|run| run.db == id) else {
+            return;
+        };
+        let Step::Ask(nodes) = &mut run.step else {
+            return;
+        };
+        if nodes.front() != Some(&node) {
+            return;
+        }
+        nodes.pop_front();
+        match kept {
+            Some(kept) => {
+                for record in kept.records() {
+                    run.everywhere.remove(record.key);
+                }
+            }
+            None => {
+                cx.error(format!(
+                    "Failed to delete records on node {node}: none is deleted"
+                ));
+                run.everywhere.clear();
+                nodes.clear();
+                run.failed = true;
+            }
+        }
+        self.vacuum_continue(cx);
+    }
+
+    /// A repack has ended.
+    pub fn vacuum_repacked(&mut self, cx: &mut Shared) {
+        if let Some(run) = self.vacuum.run.take() {
+            if let Some(db) = self.map.get_mut(&run.db) {
+                finish(cx, db, run);
+            }
+        }
+    }
+
+    /// Ends the run of a database without result (a freeze, a detach, VacuumMaxRunTime).
+    pub fn stop_vacuum(&mut self, cx: &mut Shared, id: DbId) {
+        let Some(run) = self.vacuum.run.take_if(|run| run.db == id) else {
+            return;
+        };
+        cx.timers.disarm(run.limit);
+        if let Step::Scan(ticket) = run.step {
+            cx.settle(ticket);
+            cx.out.push(Effect::CancelScan { ticket });
+        }
+        cx.recall_all(|p| matches!(p, Pending::VacuumDelete { db, .. } if *db == id));
+        if let Some(asker) = run.asker {
+            cx.reply_status(asker, -1);
+        }
+        if let Some(db) = self.map.get_mut(&id) {
+            let took_s = cx.now.seconds_since(run.since_us);
+            add_latency(&mut db.counters.vacuum_latency, took_s);
+        }
+    }
+
+    /// VACUUM_FETCH: emptied records elsewhere of which this node is lmaster.
+    pub fn vacuum_fetch(&mut self, buffer: &MarshallBuffer) -> bool {
+        let Some(db) = self.map.get_mut(&buffer.db_id).filter(|db| db.volatile()) else {
+            return false;
+        };
+        for record in buffer.records() {
+            db.fetch_queue
+                .insert(hash(record.key), Bytes::copy_from_slice(record.key));
+        }
+        true
+    }
+
+    /// SCHEDULE_FOR_DELETION: a client has emptied a record.
+    pub fn schedule(&mut self, id: DbId, key: &[u8], header: LtdbHeader) -> bool {
+        let Some(db) = self.map.get_mut(&id).filter(|db| db.volatile()) else {
+            return false;
+        };
+        db.schedule_for_deletion(key, header);
+        true
+    }
+
+    /// TRY_DELETE_RECORDS: deletes what may be deleted here, gives back the rest.
+    pub fn try_delete(
+        &mut self,
+        cx: &mut Shared,
+        buffer: &MarshallBuffer,
+    ) -> Option<MarshallBuffer> {
+        let db = self.map.get_mut(&buffer.db_id).filter(|db| db.volatile())?;
+        let mut kept = MarshallBuffer::new(buffer.db_id);
+        for record in buffer.records() {
+            if !db.try_delete(cx, record) {
+                kept.push(record.reqid, record.key, record.data);
+            }
+        }
+        Some(kept)
+    }
+}
+
+/// How far a slice has come.
+enum Progress {
+    /// There is more to do at once.
+    Again,
+    /// An answer is awaited.
+    Wait,
+    /// The run has ended.
+    Done,
+}
+
+impl Run {
+    fn advance(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
+        match &mut self.step {
+            Step::Scan(_) | Step::Repack => Progress::Wait,
+            Step::Fetch {
+                left,
+                underway,
+                called,
+            } => {
+                let some = left.len().min(SLICE);
+                let keys: Vec<Bytes> = left.drain(..some).collect();
+                for key in keys {
+                    if let Some(reqid) = fetch(cx, db, &key) {
+                        underway.insert(reqid);
+                        called.push(key);
+                    }
+                }
+                if !underway.is_empty() {
+                    return if left.is_empty() {
+                        Progress::Wait
+                    } else {
+                        Progress::Again
+                    };
+                }
+                if !left.is_empty() {
+                    return Progress::Again;
+                }
+                for key in std::mem::take(called) {
+                    // Emptied and here: the next run (or this one) deletes it.
+                    if let Ok(Some(record)) = read(db.table.as_ref(), &key)
+                        && record.data.is_empty()
+                    {
+                        db.schedule_for_deletion(&key, record.header);
+                    }
+                }
+                self.step = Step::Sort(std::mem::take(&mut self.emptied).into_values().collect());
+                Progress::Again
+            }
+            Step::Sort(left) => {
+                let some = left.len().min(SLICE);
+                let batch: Vec<Emptied> = left.drain(..some).collect();
+                let done = left.is_empty();
+                for (key, header) in batch {
+                    self.sort(cx, db, key, header);
+                }
+                if done {
+                    self.tell_lmasters(cx);
+                    self.begin_asking(cx);
+                }
+                Progress::Again
+            }
+            Step::Ask(nodes) => {
+                let Some(&node) = nodes.front().filter(|_| !self.everywhere.is_empty()) else {
+                    self.step =
+                        Step::Delete(std::mem::take(&mut self.everywhere).into_iter().collect());
+                    return Progress::Again;
+                };
+                let mut buffer = MarshallBuffer::new(self.db);
+                for (key, header) in &self.everywhere {
+                    buffer.push(ReqId(self.db.0), key, &encode(header));
+                }
+                let pending = Pending::VacuumDelete { db: self.db, node };
+                if cx.control::<TryDeleteRecords>(node, &buffer, ClientId(0), pending) {
+                    return Progress::Wait;
+                }
+                cx.error(format!(
+                    "Failed to delete records on node {node}: it is not connected"
+                ));
+                self.failed = true;
+                self.everywhere.clear();
+                Progress::Again
+            }
+            Step::Delete(left) => {
+                let some = left.len().min(SLICE);
+                let batch: Vec<Emptied> = left.drain(..some).collect();
+                let done = left.is_empty();
+                for (key, header) in batch {
+                    delete_here(cx, db, &key, &header);
+                }
+                if !done {
+                    return Progress::Again;
+                }
+                self.repack_if_needed(cx, db)
+            }
+        }
+    }
+
+    /// Decides what has to happen to one emptied record.
+    fn sort(&mut self, cx: &mut Shared, db: &mut Db, key: Bytes, header: LtdbHeader) {
+        if !lock(cx, db, &key) {
+            return;
+        }
+        let usable = stored_empty(db, &key)
+            .is_some_and(|stored| stored.dmaster == cx.pnn && stored.rsn == header.rsn);
+        if usable {
+            let lmaster = db.lmaster(cx, &key);
+            if lmaster != Some(cx.pnn) {
+                if let Some(lmaster) = lmaster {
+                    self.elsewhere.entry(lmaster).or_default().push(key.clone());
+                }
+            } else if header.flags.contains(RecordFlags::MIGRATED_WITH_DATA) {
+                self.everywhere.insert(key.clone(), header);
+            } else if let Err(error) = db.table.delete(&key) {
+                cx.error(format!("{}: cannot delete a record: {error}", db.name));
+            }
+        }
+        db.unlock(&key);
+    }
+
+    fn tell_lmasters(&mut self, cx: &mut Shared) {
+        for (lmaster, keys) in std::mem::take(&mut self.elsewhere) {
+            let mut buffer = MarshallBuffer::new(self.db);
+            for key in &keys {
+                buffer.push(ReqId(cx.pnn.0), key, &[]);
+            }
+            cx.announce::<VacuumFetch>(lmaster, &buffer);
+        }
+    }
+
+    fn begin_asking(&mut self, cx: &Shared) {
+        let others = cx
+            .expand(Pnn::BROADCAST_ACTIVE)
+            .into_iter()
+            .filter(|&node| node != cx.pnn);
+        self.step = Step::Ask(others.collect());
+    }
+
+    fn repack_if_needed(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
+        let limit = cx.tunables.repack_limit();
+        let long = limit > 0 && db.table.freelist_size().is_ok_and(|size| size >= limit);
+        if !long {
+            return Progress::Done;
+        }
+        let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
+        let ticket = cx.expect(Waiting::Repack(self.db));
+        cx.out.push(Effect::Repack {
+            ticket,
+            path,
+            open_flags,
+        });
+        self.step = Step::Repack;
+        Progress::Wait
+    }
+}
+
+/// The run has ended by itself.
+fn finish(cx: &mut Shared, db: &mut Db, run: Run) {
+    cx.timers.disarm(run.limit);
+    add_latency(
+        &mut db.counters.vacuum_latency,
+        cx.now.seconds_since(run.since_us),
+    );
+    if let Some(asker) = run.asker {
+        cx.reply_status(asker, if run.failed { -1 } else { 0 });
+    }
+}
+
+/// Calls an emptied record to this node, its lmaster. `None` when there is nothing to call.
+fn fetch(cx: &mut Shared, db: &mut Db, key: &Bytes) -> Option<ReqId> {
+    if !lock(cx, db, key) {
+        return None;
+    }
+    let elsewhere = read(db.table.as_ref(), key)
+        .ok()
+        .flatten()
+        .is_some_and(|record| record.header.dmaster != cx.pnn);
+    db.unlock(key);
+    if !elsewhere {
+        return None;
+    }
+    let reqid = cx.next_reqid();
+    let call = ReqCall {
+        flags: CallFlags::IMMEDIATE_MIGRATION | CallFlags::VACUUM_MIGRATION,
+        db_id: db.id,
+        callid: CallFunction::NULL,
+        hopcount: 0,
+        key: key.clone(),
+        calldata: Bytes::new(),
+    };
+    // Client 0 is the daemon itself: the answer comes back to this run.
+    cx.ready.push_back((
+        db.id,
+        super::wait::Parked::Client {
+            client: ClientId(0),
+            reqid,
+            call,
+        },
+    ));
+    Some(reqid)
+}
+
+/// Tries for a record's lock; a record in use is left for a later run.
+fn lock(cx: &mut Shared, db: &mut Db, key: &Bytes) -> bool {
+    match db.table.try_lock(key) {
+        Ok(TryLock::Held) => true,
+        Ok(TryLock::Busy) => false,
+        Err(error) => {
+            cx.error(format!(
+                "{}: cannot lock a record to vacuum it: {error}",
+                db.name
+            ));
+            false
+        }
+    }
+}
+
+/// The header of a record that has no data.
+fn stored_empty(db: &Db, key: &[u8]) -> Option<LtdbHeader> {
+    let record = read(db.table.as_ref(), key).ok().flatten()?;
+    record.data.is_empty().then_some(record.header)
+}
+
+/// All others have deleted their copies: delete ours, if nothing has changed.
+fn delete_here(cx: &mut Shared, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
+    if !lock(cx, db, key) {
+        return;
+    }
+    let unchanged = stored_empty(db, key).is_some_and(|stored| {
+        stored.dmaster == cx.pnn
+            && stored.rsn == header.rsn
+            && !stored.flags.intersects(RecordFlags::RO_FLAGS)
+    });
+    if unchanged
+        && db.lmaster(cx, key) == Some(cx.pnn)
+        && let Err(error) = db.table.delete(key)
+    {
+        cx.error(format!("{}: cannot delete a record: {error}", db.name));
+    }
+    db.unlock(key);
+}
+
+impl Db {
+    /// Deletes this node's copy of a record for its lmaster. True when there is none afterwards.
+    fn try_delete(&mut self, cx: &mut Shared, record: RecordRef<'_>) -> bool {
+        let Ok(given) = record.header().map(|(header, _)| header) else {
+            return false;
+        };
+        let key = Bytes::copy_from_slice(record.key);
+        if record.data.len() != HEADER_SIZE
+            || self.lmaster(cx, &key) == Some(cx.pnn)
+            || !lock(cx, self, &key)
+        {
+            return false;
+        }
+        let gone = match read(self.table.as_ref(), &key) {
+            Ok(Some(stored)) => {
+                let flags = stored.header.flags | given.flags;
+                let may = stored.header.rsn <= given.rsn
+                    && !flags.intersects(RecordFlags::RO_FLAGS)
+                    && stored.header.dmaster != cx.pnn;
+                may && self.table.delete(&key).is_ok()
+            }
+            // Absent, or shorter than a header: corrupt, hence deleted.
+            Ok(None) => self.table.delete(&key).is_ok(),
+            Err(_) => false,
+        };
+        self.unlock(&key);
+        if gone {
+            self.unschedule(&key);
+        }
+        gone
+    }
+}

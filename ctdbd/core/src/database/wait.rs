@@ -1,0 +1,184 @@
+//! Waiting for chain locks that clients hold.
+//!
+//! Whatever wants a record of a locked chain is parked behind that chain, in order of arrival. One
+//! waiter outside of the loop stands for all of them; when it has the lock the whole queue is served
+//! under it. So a thousand waiters cost one helper, not a thousand.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ctdb_protocol::id::{ClientId, Generation, ReqId};
+use ctdb_protocol::packet::{Header, Packet, ReqCall};
+
+use super::Db;
+use crate::effect::{Effect, LockScope, Ticket};
+use crate::shared::{Shared, Waiting};
+use crate::statistics::Counting as _;
+use crate::store::TryLock;
+
+/// A packet that is processed again once its lock can be had.
+#[derive(Debug)]
+pub enum Parked {
+    /// A call of a local client.
+    Client {
+        /// Its connection.
+        client: ClientId,
+        /// Its request id.
+        reqid: ReqId,
+        /// The call.
+        call: ReqCall,
+    },
+    /// A packet of a node (or of this node to itself).
+    Node {
+        /// Its header.
+        header: Header,
+        /// Its body.
+        packet: Packet,
+        /// Generation of the database when it was parked: dropped if that has changed since.
+        generation: Generation,
+    },
+    /// All holders of read-only copies have answered: note the outcome in the record.
+    RevokeEnd {
+        /// The record.
+        key: Bytes,
+    },
+    /// A call of the running vacuum run was answered.
+    Fetched {
+        /// Its request id.
+        reqid: ReqId,
+    },
+}
+
+/// The queue behind one locked chain.
+#[derive(Debug)]
+pub struct Wait {
+    /// The wait outside of the loop.
+    pub ticket: Ticket,
+    /// When the first of the queue was parked, monotonic microseconds.
+    pub since_us: u64,
+    /// One key of the chain.
+    pub key: Bytes,
+    /// In order of arrival.
+    pub queue: VecDeque<Parked>,
+}
+
+/// What a try for a record's lock gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The lock is held; [`Db::unlock`] it in the same turn.
+    Locked,
+    /// Park the packet with [`Db::park`].
+    Wait,
+    /// The file is broken.
+    Failed,
+}
+
+impl Db {
+    /// Tries for the lock of a key, behind those who wait for its chain already.
+    pub fn try_access(&mut self, cx: &mut Shared, key: &[u8]) -> Access {
+        if self.freeze.is_frozen() {
+            return Access::Wait;
+        }
+        let chain = self.table.chain_of(key);
+        if self.serving != Some(chain) && self.waits.contains_key(&chain) {
+            return Access::Wait;
+        }
+        match self.table.try_lock(key) {
+            Ok(TryLock::Held) => Access::Locked,
+            Ok(TryLock::Busy) => Access::Wait,
+            Err(error) => {
+                cx.error(format!("{}: cannot lock a record: {error}", self.name));
+                Access::Failed
+            }
+        }
+    }
+
+    /// Gives the lock of [`Access::Locked`] back.
+    pub fn unlock(&mut self, key: &[u8]) {
+        self.table.unlock(key);
+    }
+
+    /// Puts a packet behind the lock of its key.
+    pub fn park(&mut self, cx: &mut Shared, key: &Bytes, parked: Parked) {
+        if self.freeze.is_frozen() {
+            self.frozen_queue.push_back(parked);
+            return;
+        }
+        let chain = self.table.chain_of(key);
+        if let Some(wait) = self.waits.get_mut(&chain) {
+            wait.queue.push_back(parked);
+            cx.statistics.count(|s| s.locks.num_pending += 1);
+            self.counters.locks.num_pending += 1;
+            return;
+        }
+        let ticket = cx.expect(Waiting::ChainLock(self.id, chain));
+        cx.out.push(Effect::AwaitLock {
+            ticket,
+            db: self.id,
+            path: self.table.path().to_owned(),
+            open_flags: self.table.open_flags(),
+            scope: LockScope::Record(key.clone()),
+        });
+        cx.statistics.count(|s| {
+            s.locks.num_calls += 1;
+            s.locks.num_current += 1;
+        });
+        self.counters.locks.num_calls += 1;
+        self.counters.locks.num_current += 1;
+        let queue = VecDeque::from([parked]);
+        self.waits.insert(
+            chain,
+            Wait {
+                ticket,
+                since_us: cx.now.monotonic_us,
+                key: key.clone(),
+                queue,
+            },
+        );
+    }
+
+    /// The lock of a chain is held for us: serve its queue. The caller gives back what must go on
+    /// through the ordinary entry functions.
+    pub fn begin_serving(&mut self, cx: &mut Shared, chain: u32) -> VecDeque<Parked> {
+        let Some(wait) = self.waits.get_mut(&chain) else {
+            return VecDeque::new();
+        };
+        let queue = std::mem::take(&mut wait.queue);
+        let key = wait.key.clone();
+        let waited_s = cx.now.seconds_since(wait.since_us);
+        cx.statistics.count(|s| s.lock_done(waited_s));
+        self.counters.lock_done(waited_s);
+        let parked = u32::try_from(queue.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        cx.statistics
+            .count(|s| s.locks.num_pending = s.locks.num_pending.saturating_sub(parked));
+        self.counters.locks.num_pending = self.counters.locks.num_pending.saturating_sub(parked);
+        self.table.mark(&key);
+        self.serving = Some(chain);
+        queue
+    }
+
+    /// The queue has been served; lets the lock go, or keeps the wait when more has been parked.
+    pub fn end_serving(&mut self, cx: &mut Shared, chain: u32) {
+        self.serving = None;
+        if let Some(wait) = self.waits.remove(&chain) {
+            self.table.unmark(&wait.key);
+            cx.settle(wait.ticket);
+            cx.out.push(Effect::ReleaseLock {
+                ticket: wait.ticket,
+            });
+            for parked in wait.queue {
+                self.park(cx, &wait.key, parked);
+            }
+        }
+    }
+
+    /// A lock could not be had: the queue is tried again without it, and parks again if need be.
+    pub fn wait_failed(&mut self, cx: &mut Shared, chain: u32) -> VecDeque<Parked> {
+        cx.statistics.count(|s| s.lock_failed());
+        self.counters.lock_failed();
+        self.waits
+            .remove(&chain)
+            .map(|wait| wait.queue)
+            .unwrap_or_default()
+    }
+}
