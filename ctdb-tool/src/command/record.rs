@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Single records of volatile databases.
+
+use super::database::{opened, volatile};
+use crate::failure::{Doing, Failure, Outcome};
+use crate::local::record::fetch_lock;
+use crate::output::record::bytes_json;
+use crate::output::value::{Raw, WithText};
+use crate::parse;
+use crate::session::Session;
+use serde_json::json;
+
+/// A key or value as typed, or why it is none.
+pub fn typed(text: &str, what: &str) -> Result<Vec<u8>, Failure> {
+    parse::data(text).doing(|| format!("Failed to parse {what} {text}"))
+}
+
+/// What C's `%s` shows of bytes: those before the first NUL.
+pub fn before_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// `ctdb readkey`.
+pub async fn readkey(session: &mut Session, args: &[String]) -> Outcome {
+    let (db, key_text, read_only) = match args {
+        [db, key] => (db, key, false),
+        [db, key, word] if word == "readonly" => (db, key, true),
+        _ => return Err(Failure::Usage),
+    };
+    let db = opened(session, &volatile(session, db).await?).await?;
+    let key = typed(key_text, "key")?;
+    let data = fetch_lock(session, &db, &key, read_only)
+        .await
+        .doing(|| format!("Failed to read record for key {key_text}"))?
+        .data()
+        .to_vec();
+    let mut text = format!("Data: size:{} ptr:[", data.len()).into_bytes();
+    text.extend_from_slice(before_nul(&data));
+    text.extend_from_slice(b"]\n");
+    session.console.out.show(&WithText {
+        text: Raw {
+            key: "data",
+            bytes: text,
+        },
+        value: json!({ "data": bytes_json(&data) }),
+    })?;
+    Ok(0)
+}
+
+/// `ctdb writekey`.
+pub async fn writekey(session: &mut Session, args: &[String]) -> Outcome {
+    let [db_text, key_text, value_text] = args else {
+        return Err(Failure::Usage);
+    };
+    let db = opened(session, &volatile(session, db_text).await?).await?;
+    let key = typed(key_text, "key")?;
+    let value = typed(value_text, "value")?;
+    fetch_lock(session, &db, &key, false)
+        .await
+        // upstream names the database here
+        .doing(|| format!("Failed to lock record for key {db_text}"))?
+        .store(&value)
+        .doing(|| format!("Failed to store record for key {key_text}"))?;
+    Ok(0)
+}
+
+/// `ctdb deletekey`.
+pub async fn deletekey(session: &mut Session, args: &[String]) -> Outcome {
+    let [db, key_text] = args else {
+        return Err(Failure::Usage);
+    };
+    let db = opened(session, &volatile(session, db).await?).await?;
+    let key = typed(key_text, "key")?;
+    fetch_lock(session, &db, &key, false)
+        .await
+        .doing(|| format!("Failed to fetch record for key {key_text}"))?
+        .delete(session)
+        .await
+        .doing(|| format!("Failed to delete record for key {key_text}"))?;
+    Ok(0)
+}

@@ -1,0 +1,5 @@
+//! later
+/// later
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}
