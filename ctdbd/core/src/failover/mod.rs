@@ -1,4 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Public addresses: who hosts which ([`allocation`]), and what this node does about its own.
+//! Public addresses: who hosts which ([`allocation`]), and what this node does about its own
+//! ([`service`]). Upstream: `server/ctdb_takeover.c`, `server/ipalloc*.c`.
 
+mod address;
 pub mod allocation;
+mod announce;
+mod configure;
+mod connection;
+mod drop_all;
+mod interface;
+mod report;
+pub mod service;
+mod takeover;
+mod tracking;
+mod update;
+
+pub use service::Failover;

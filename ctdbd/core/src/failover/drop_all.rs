@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Letting go of every address without being told by the leader: when this node is stopped or banned,
+//! or a recovery does not end.
+
+use std::net::IpAddr;
+
+use super::service::{AfterEvent, AfterLook, Failover};
+use crate::event::{self, Then};
+use crate::shared::Shared;
+
+impl Failover {
+    /// Releases all addresses that the machine has, one after the other. Upstream:
+    /// `ctdb_release_all_ips`.
+    pub fn drop_all(&mut self, cx: &mut Shared) {
+        if cx.settings.failover_disabled || self.addresses.is_empty() {
+            return;
+        }
+        let idle = self.dropping.is_empty();
+        for address in self.addresses.youngest_first() {
+            if !self.dropping.contains(&address.addr) {
+                self.dropping.push_back(address.addr);
+            }
+        }
+        if idle {
+            self.dropped = 0;
+            self.look(cx, AfterLook::DropNext);
+        }
+    }
+
+    /// Begins with the next address that is really there. The entry stays in the list while its event
+    /// runs.
+    pub(super) fn drop_next(&mut self, cx: &mut Shared) {
+        while let Some(addr) = self.dropping.front().copied() {
+            if self.begin_drop(cx, addr) {
+                return;
+            }
+            self.dropping.pop_front();
+        }
+        cx.notice(format!("Released {} public IPs", self.dropped));
+    }
+
+    /// True when an event about the address runs now.
+    fn begin_drop(&mut self, cx: &mut Shared, addr: IpAddr) -> bool {
+        if !self.machine_has(addr) {
+            self.addresses.unassign(addr, cx.pnn);
+            return false;
+        }
+        let Some(address) = self.addresses.find_mut(addr) else {
+            return false;
+        };
+        let name = address.interface_name().to_owned();
+        let with_bits = address.with_bits();
+        if address.in_flight {
+            cx.warning(format!(
+                "Not releasing IP {with_bits} on interface {name}, an update is already in progress"
+            ));
+            return false;
+        }
+        cx.info(format!(
+            "Release of IP {with_bits} on interface {name} node:-1"
+        ));
+        let args = vec![name, addr.to_string(), address.bits.to_string()];
+        let then = Then::Failover(AfterEvent::Dropped(addr));
+        address.in_flight = event::run(cx, "releaseip", args, then);
+        address.in_flight
+    }
+
+    pub(super) fn finish_drop(&mut self, cx: &mut Shared, addr: IpAddr, status: i32) {
+        self.dropping.retain(|other| *other != addr);
+        if let Some(address) = self.addresses.find_mut(addr) {
+            address.in_flight = false;
+        }
+        match (self.machine_has(addr), status) {
+            (true, 0) => cx.error(format!("IP {addr} not released (timed out?)")),
+            (true, _) => cx.error(format!("Error releasing IP {addr}")),
+            // Some script after the one that removes addresses: the rest of its work may be undone.
+            (false, status) if status != 0 => {
+                cx.error(format!("Error releasing IP {addr} (but IP is gone!)"));
+            }
+            (false, _) => {
+                self.released(cx, addr);
+                self.dropped += 1;
+            }
+        }
+        self.drop_next(cx);
+    }
+}
