@@ -1,0 +1,5 @@
+//! Shows and checks `ctdb.conf`.
+
+fn main() {
+    std::process::exit(ctdbd::config_tool::main());
+}
