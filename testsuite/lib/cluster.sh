@@ -135,7 +135,7 @@ all_ok() {
 	[ $# -gt 0 ] || set -- $(node_numbers)
 	for node; do
 		on "$node" ctdb nodestatus all || return 1
-		on "$node" ctdb status | grep -q '^Recovery mode:NORMAL' || return 1
+		on "$node" ctdb status | grep '^Recovery mode:NORMAL' >/dev/null || return 1
 	done
 }
 

@@ -111,6 +111,9 @@ stop_smbds() {
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
+# finds PATTERN: like grep -q, but reads to the end, so that what writes to it does not fail
+finds() { grep -- "$1" >/dev/null; }
+
 # smb NODE COMMANDS: what smbclient says, errors too
 smb() { smbclient "//$(node_address "$1")/share" "${login[@]}" -c "$2" 2>&1; }
 
@@ -128,14 +131,14 @@ hold_open() {
 end_hold() { wait "$holder" 2>/dev/null; }
 
 lists_after_put() {
-	smb "$1" "put /etc/hostname io.$1; ls" | grep -q "io\.$1 "
+	smb "$1" "put /etc/hostname io.$1; ls" | finds "io\.$1 "
 }
 
-deletes() { ! smb "$1" "del $2" | grep -q NT_STATUS; }
+deletes() { ! smb "$1" "del $2" | finds NT_STATUS; }
 
 # owner_is_listed NODE FILE OWNER: smbstatus shows the open with "owner:pid"
 owner_is_listed() {
-	smbstatus --configfile="$(conf "$1")" -L 2>/dev/null | grep -F "$2" | grep -qE "^$3:[0-9]+"
+	smbstatus --configfile="$(conf "$1")" -L 2>/dev/null | grep -F "$2" | finds "^$3:[0-9][0-9]*"
 }
 
 # open_pid NODE FILE: the process on node 0 that has it open
@@ -146,7 +149,7 @@ open_pid() {
 
 sessions() { smbstatus --configfile="$(conf "$1")" --json 2>/dev/null | jq -e "$2"; }
 
-has_locking_record() { on "$1" ctdb catdb locking.tdb | grep -q '^key'; }
+has_locking_record() { on "$1" ctdb catdb locking.tdb | finds '^key'; }
 
 dbwrap() {
 	local node=$1
@@ -154,9 +157,9 @@ dbwrap() {
 	dbwrap_tool --configfile="$(conf "$node")" --persistent recipe.tdb "$@"
 }
 
-reads() { dbwrap "$1" fetch "$2" string | grep -q "$3"; }
+reads() { dbwrap "$1" fetch "$2" string | finds "$3"; }
 
-tdb_has() { tdbdump "$1" | grep -q "$2"; }
+tdb_has() { tdbdump "$1" | finds "$2"; }
 
 # same_sequence DATABASE NUMBER: on every node
 same_sequence() {
@@ -173,4 +176,4 @@ same_records() {
 	done | sort -u | wc -l | grep -qx 1
 }
 
-counts_tickles() { on "$1" ctdb gettickles "$2" | grep -q "Num connections: *$3$"; }
+counts_tickles() { on "$1" ctdb gettickles "$2" | finds "Num connections: *$3$"; }
