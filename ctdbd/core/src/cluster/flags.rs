@@ -29,7 +29,7 @@ pub fn set_own(cx: &mut Shared, flags: NodeFlags, on: bool) {
 ///
 /// What a node says of itself is known here first hand, and whether it is connected each node knows
 /// by itself.
-pub fn modify(cx: &mut Shared, change: NodeFlagChange) -> bool {
+pub fn modify(cx: &mut Shared, databases: &Databases, change: NodeFlagChange) -> bool {
     if change.pnn == cx.pnn {
         return true;
     }
@@ -53,10 +53,11 @@ pub fn modify(cx: &mut Shared, change: NodeFlagChange) -> bool {
             change.pnn
         ));
     }
-    if new.is_empty()
-        && cx.run_state <= RunState::Startup
-        && cx.recovery_mode == RecoveryMode::Normal
-    {
+    // C forces a recovery whenever a node becomes healthy while this one starts. Only a database that
+    // is unhealthy here can gain from it.
+    let unhealthy = databases.map.values().any(|db| db.unhealthy.is_some());
+    let starting = cx.run_state <= RunState::Startup && cx.recovery_mode == RecoveryMode::Normal;
+    if new.is_empty() && unhealthy && starting {
         cx.notice(format!(
             "node {} has become healthy - force recovery for startup",
             change.pnn

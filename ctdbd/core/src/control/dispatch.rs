@@ -166,7 +166,7 @@ impl Node {
                     Answer::Status(0)
                 }
             }
-            Request::ModifyFlags(change) => Answer::yes_or_no(flags::modify(cx, change)),
+            Request::ModifyFlags(change) => Answer::yes_or_no(flags::modify(cx, databases, change)),
             Request::ReloadNodesFile(()) => {
                 nodes::read(cx, nodes::Wanted::Reload(asker));
                 Answer::Taken

@@ -278,10 +278,10 @@ impl Databases {
 
     /// A repack has ended.
     pub fn vacuum_repacked(&mut self, cx: &mut Shared) {
-        if let Some(run) = self.vacuum.run.take() {
-            if let Some(db) = self.map.get_mut(&run.db) {
-                finish(cx, db, run);
-            }
+        if let Some(run) = self.vacuum.run.take()
+            && let Some(db) = self.map.get_mut(&run.db)
+        {
+            finish(cx, db, run);
         }
     }
 

@@ -14,8 +14,11 @@ use super::{TIMED_OUT, Then, run};
 use crate::effect::Effect;
 use crate::shared::{RecoveryMode, RunState, Shared, Timer};
 
-/// First interval after start, seconds; it doubles until it reaches MonitorInterval.
-const FIRST_INTERVAL_S: u32 = 2;
+/// From RUNNING to the first event. Upstream waits two seconds; until it has ended the node counts as
+/// unhealthy, so nothing is gained by waiting.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+/// First interval, seconds; it doubles until it reaches MonitorInterval.
+const FIRST_INTERVAL_S: u32 = 1;
 /// Interval after a change of health, seconds.
 const CHANGED_INTERVAL_S: u32 = 5;
 
@@ -31,7 +34,7 @@ impl Monitor {
     /// The node has become RUNNING: the first event is soon.
     pub fn start(&mut self, cx: &mut Shared) {
         self.interval_s = FIRST_INTERVAL_S;
-        self.arm(cx);
+        cx.arm(FIRST_DELAY, Timer::Monitor);
     }
 
     fn arm(&self, cx: &mut Shared) {
