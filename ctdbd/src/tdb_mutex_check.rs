@@ -112,3 +112,82 @@ fn read_header(file: &mut File) -> io::Result<[u8; HEADER_LEN]> {
 fn field(header: &[u8; HEADER_LEN], at: usize) -> u32 {
     u32::from_ne_bytes(std::array::from_fn(|i| header[at + i]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process;
+
+    use tdb::{OpenMode, Tdb, TdbFlags};
+
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let file = format!("mutex-check-{name}-{}.tdb", process::id());
+            Self(std::env::temp_dir().join(file))
+        }
+
+        fn open(&self, flags: TdbFlags) -> Tdb {
+            let flags = flags | TdbFlags::CLEAR_IF_FIRST | TdbFlags::INCOMPATIBLE_HASH;
+            Tdb::open(&self.0, 7, flags, OpenMode::Create).unwrap()
+        }
+
+        fn check(&self, keys: &[&str]) -> Result<String, String> {
+            let mut out = Vec::new();
+            run(self.0.to_str().unwrap(), keys, &mut out)?;
+            Ok(String::from_utf8(out).unwrap())
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_locked_chain_is_shown_with_its_owner() {
+        let scratch = Scratch::new("held");
+        let tdb = scratch.open(TdbFlags::MUTEX_LOCKING);
+        assert_eq!(scratch.check(&[]).unwrap(), "");
+
+        let lock = tdb.chain_lock(b"a").unwrap();
+        let expected = format!("[{:6}] pid={}\n", tdb.chain(b"a"), nix::unistd::gettid());
+        // To the owner itself trylock says something else.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert_eq!(scratch.check(&[]).unwrap(), expected);
+                assert_eq!(scratch.check(&["61"]).unwrap(), expected);
+                assert_eq!(scratch.check(&["xyz"]).unwrap(), "");
+            });
+        });
+        drop(lock);
+        assert_eq!(scratch.check(&[]).unwrap(), "");
+    }
+
+    #[test]
+    fn a_mutex_whose_owner_has_died_is_cleaned() {
+        let scratch = Scratch::new("died");
+        let tdb = scratch.open(TdbFlags::MUTEX_LOCKING);
+        let cleaned = format!("[{:6}] cleaned\n", tdb.chain(b"a"));
+        // The thread ends with the lock held and the file still mapped.
+        let end_with_lock = move || {
+            std::mem::forget(tdb.chain_lock(b"a").unwrap());
+            std::mem::forget(tdb);
+        };
+        std::thread::spawn(end_with_lock).join().unwrap();
+        assert_eq!(scratch.check(&[]).unwrap(), cleaned);
+        assert_eq!(scratch.check(&[]).unwrap(), "");
+    }
+
+    #[test]
+    fn files_without_mutexes_are_refused() {
+        let scratch = Scratch::new("plain");
+        assert!(scratch.check(&[]).unwrap_err().starts_with("Error opening"));
+        let _tdb = scratch.open(TdbFlags::empty());
+        assert_eq!(scratch.check(&[]).unwrap_err(), "Mutexes are not mmapped");
+    }
+}
