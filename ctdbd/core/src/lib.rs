@@ -27,6 +27,8 @@ pub mod proxy;
 pub mod shared;
 pub mod statistics;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod timer;
 pub mod transport;

@@ -1,0 +1,321 @@
+//! Records move, wait, are copied and are deleted.
+
+use bytes::Bytes;
+use ctdb_protocol::control;
+use ctdb_protocol::id::{ClientId, Pnn, ReqId};
+use ctdb_protocol::packet::{Packet, ReqCall};
+use ctdb_protocol::srvid::Srvid;
+use ctdb_protocol::text::Text;
+use ctdb_protocol::types::{
+    CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecData, RecordFlags,
+    TraverseStart,
+};
+use ctdb_protocol::wire::{all, encode};
+
+use super::{Cluster, pnn};
+use crate::input::Input;
+use crate::shared::{RecoveryMode, RunState};
+
+const DB: &str = "test.tdb";
+
+fn answers(cluster: &mut Cluster, client: (usize, ClientId)) -> Vec<(ReqId, Bytes)> {
+    let received = cluster.received(client);
+    received
+        .into_iter()
+        .filter_map(|(header, packet)| match packet {
+            Packet::ReplyCall(reply) => Some((header.reqid, reply.data)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn owners(cluster: &Cluster, key: &[u8]) -> Vec<usize> {
+    let owns = |&index: &usize| {
+        cluster.files[index]
+            .record(DB, key)
+            .is_some_and(|(header, _)| header.dmaster == pnn(index))
+    };
+    (0..cluster.nodes.len()).filter(owns).collect()
+}
+
+#[test]
+fn nodes_come_up() {
+    let cluster = Cluster::running(3);
+    for node in &cluster.nodes {
+        assert_eq!(node.shared().run_state, RunState::Running);
+        assert_eq!(node.shared().recovery_mode, RecoveryMode::Normal);
+        assert!(
+            node.shared().own_flags().is_empty(),
+            "healthy after the first monitor event"
+        );
+    }
+}
+
+#[test]
+fn a_record_goes_where_it_is_wanted_and_takes_its_data_along() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for key in [b"a".as_slice(), b"b", b"c", b"d"] {
+        let mut rsn = 0;
+        for round in 0..9 {
+            let index = round % 3;
+            let client = cluster.connect(index);
+            let reqid = cluster.call(client, db, key, CallFunction::NULL);
+            assert_eq!(answers(&mut cluster, client), [(reqid, Bytes::new())]);
+            assert_eq!(owners(&cluster, key), [index]);
+            let (header, data) = cluster.files[index].record(DB, key).unwrap();
+            if round > 0 {
+                assert_eq!(data, format!("round {}", round - 1).as_bytes());
+                assert!(header.rsn > rsn, "a move raises the rsn");
+            }
+            rsn = header.rsn;
+            cluster.files[index].client_stores(DB, key, format!("round {round}").as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_locked_record_is_awaited_once_for_all_who_want_it() {
+    let mut cluster = Cluster::running(2);
+    let db = cluster.attach(DB);
+    let holder = cluster.connect(1);
+    cluster.call(holder, db, b"key", CallFunction::NULL);
+    cluster.files[1].client_locks(DB, b"key");
+    cluster.grant = false;
+    let clients: Vec<_> = (0..50).map(|_| cluster.connect(1)).collect();
+    for &client in &clients {
+        cluster.call(client, db, b"key", CallFunction::FETCH);
+    }
+    let remote = cluster.connect(0);
+    cluster.call(remote, db, b"key", CallFunction::NULL);
+    assert_eq!(cluster.awaited.len(), 1, "one waiter stands for all");
+    cluster.files[1].client_unlocks(DB, b"key");
+    let (index, ticket) = cluster.awaited.pop().unwrap();
+    cluster.input(index, Input::LockGranted { ticket });
+    for client in clients {
+        assert_eq!(answers(&mut cluster, client).len(), 1);
+    }
+    assert_eq!(answers(&mut cluster, remote).len(), 1);
+    assert_eq!(owners(&cluster, b"key"), [0]);
+}
+
+#[test]
+fn calls_for_one_key_share_one_fetch() {
+    let mut cluster = Cluster::running(2);
+    let db = cluster.attach(DB);
+    let holder = cluster.connect(1);
+    cluster.call(holder, db, b"key", CallFunction::NULL);
+    cluster.files[1].client_stores(DB, b"key", b"value");
+    cluster.files[1].client_locks(DB, b"key");
+    cluster.grant = false;
+    let clients: Vec<_> = (0..10).map(|_| cluster.connect(0)).collect();
+    for &client in &clients {
+        cluster.call(client, db, b"key", CallFunction::FETCH);
+    }
+    let sent = cluster.nodes[0].shared().requests_pending();
+    assert_eq!(sent, 1);
+    cluster.files[1].client_unlocks(DB, b"key");
+    let (index, ticket) = cluster.awaited.pop().unwrap();
+    cluster.input(index, Input::LockGranted { ticket });
+    for client in clients {
+        let got = answers(&mut cluster, client);
+        assert_eq!(
+            got.iter()
+                .map(|(_, data)| data.as_ref())
+                .collect::<Vec<_>>(),
+            [b"value"]
+        );
+    }
+}
+
+#[test]
+fn read_only_copies_are_given_out_and_called_back() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for index in 0..3 {
+        let client = cluster.connect(index);
+        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
+    }
+    let writer = cluster.connect(0);
+    cluster.call(writer, db, b"key", CallFunction::NULL);
+    cluster.files[0].client_stores(DB, b"key", b"one");
+    for index in [1, 2] {
+        let reader = cluster.connect(index);
+        let call = ReqCall {
+            flags: CallFlags::WANT_READONLY,
+            db_id: db,
+            callid: CallFunction::FETCH,
+            hopcount: 0,
+            key: Bytes::from_static(b"key"),
+            calldata: Bytes::new(),
+        };
+        cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+        let got = answers(&mut cluster, reader);
+        assert_eq!(got[0].1.as_ref(), b"one");
+        let (header, data) = cluster.files[index].record(DB, b"key").unwrap();
+        assert_eq!(data, b"one");
+        assert!(header.flags.contains(RecordFlags::RO_HAVE_READONLY));
+        assert_eq!(header.dmaster, Pnn(0));
+    }
+    let (header, _) = cluster.files[0].record(DB, b"key").unwrap();
+    assert!(header.flags.contains(RecordFlags::RO_HAVE_DELEGATIONS));
+    let again = cluster.connect(1);
+    cluster.call(again, db, b"key", CallFunction::NULL);
+    assert_eq!(
+        answers(&mut cluster, again).len(),
+        1,
+        "the writer gets it once all copies are back"
+    );
+    assert_eq!(owners(&cluster, b"key"), [1]);
+    for index in 0..3 {
+        let (header, _) = cluster.files[index].record(DB, b"key").unwrap();
+        assert!(
+            !header.flags.intersects(RecordFlags::RO_FLAGS),
+            "node {index}: {:?}",
+            header.flags
+        );
+    }
+}
+
+#[test]
+fn emptied_records_are_deleted_everywhere() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for round in 0..3 {
+        for key in 0..20_u8 {
+            let client = cluster.connect(round);
+            cluster.call(client, db, &[key], CallFunction::NULL);
+            cluster.files[round].client_stores(DB, &[key], b"data");
+        }
+    }
+    for key in 0..20_u8 {
+        cluster.files[2].client_stores(DB, &[key], b"");
+        let (header, _) = cluster.files[2].record(DB, &[key]).unwrap();
+        cluster.nodes[2].databases.schedule(db, &[key], header);
+    }
+    let admin = cluster.connect(0);
+    for _ in 0..3 {
+        for node in (0..3).map(pnn) {
+            let request = DbVacuum {
+                db_id: db,
+                full: false,
+            };
+            let data = Bytes::from(encode(&request));
+            cluster.control_raw(
+                admin,
+                node,
+                <control::DbVacuum as control::Control>::CODE,
+                Srvid(0),
+                data,
+            );
+            cluster.pass(100_000);
+        }
+    }
+    for index in 0..3 {
+        let left: Vec<u8> = (0..20)
+            .filter(|&key| cluster.files[index].record(DB, &[key]).is_some())
+            .collect();
+        assert!(left.is_empty(), "node {index} still has {left:?}");
+    }
+}
+
+#[test]
+fn a_traverse_answers_first_and_ends_with_an_empty_record() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for key in 0..9_u8 {
+        let index = usize::from(key) % 3;
+        let client = cluster.connect(index);
+        cluster.call(client, db, &[key], CallFunction::NULL);
+        cluster.files[index].client_stores(DB, &[key], &[key, key]);
+    }
+    let client = cluster.connect(1);
+    let srvid = Srvid(0xBE00_0000_0000_0001);
+    cluster
+        .control_raw(client, Pnn::CURRENT, 23, srvid, Bytes::new())
+        .expect("registered");
+    let start = TraverseStart {
+        db_id: db,
+        reqid: ReqId(77),
+        srvid,
+    };
+    let code = <control::TraverseStart as control::Control>::CODE;
+    let reply = cluster.control_raw(
+        client,
+        Pnn::CURRENT,
+        code,
+        srvid,
+        Bytes::from(encode(&start)),
+    );
+    assert_eq!(reply.expect("an answer").status, 0);
+    let mut keys = Vec::new();
+    let mut ended = 0;
+    for (_, packet) in cluster.received(client) {
+        let Packet::ReqMessage(message) = packet else {
+            panic!("only messages follow")
+        };
+        let record: RecData = all(&message.data).unwrap();
+        assert_eq!(record.reqid, ReqId(77));
+        if record.key.is_empty() {
+            ended += 1
+        } else {
+            keys.push(record.key[0])
+        }
+    }
+    keys.sort_unstable();
+    assert_eq!((keys, ended), ((0..9).collect(), 1));
+}
+
+#[test]
+fn a_transaction_reaches_every_node_or_is_left_to_a_recovery() {
+    let mut cluster = Cluster::running(3);
+    let client = cluster.connect(1);
+    let db =
+        cluster.must::<control::DbAttachPersistent>(client, Pnn::CURRENT, &Text::from("p.tdb"));
+    let value =
+        |rsn: u64, data: &[u8]| LtdbHeader::new(rsn, Pnn(1), RecordFlags::empty()).join(data);
+    let mut buffer = MarshallBuffer::new(db);
+    buffer.push(ReqId(0), b"k", &value(1, b"v1"));
+    cluster.must::<control::Trans3Commit>(client, Pnn::CURRENT, &buffer);
+    for index in 0..3 {
+        assert_eq!(cluster.files[index].record("p.tdb", b"k").unwrap().1, b"v1");
+    }
+    // Older than what is stored, with other data: refused by all nodes, a recovery decides.
+    let mut buffer = MarshallBuffer::new(db);
+    buffer.push(ReqId(0), b"k", &value(1, b"other"));
+    let data = Bytes::from(encode(&buffer));
+    assert!(
+        cluster
+            .control_raw(client, Pnn::CURRENT, 119, Srvid(0), data)
+            .is_none(),
+        "no answer yet"
+    );
+    assert_eq!(
+        cluster.nodes[1].shared().recovery_mode,
+        RecoveryMode::Active
+    );
+    cluster.recover();
+    let statuses: Vec<i32> = cluster
+        .received(client)
+        .into_iter()
+        .filter_map(|(_, packet)| match packet {
+            Packet::ReplyControl(reply) => Some(reply.status),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(statuses, [2], "answered when the recovery has ended");
+}
+
+#[test]
+fn messages_reach_all_listeners_the_sender_included() {
+    let mut cluster = Cluster::running(3);
+    let srvid = Srvid(0xFE00_0000_0000_0002);
+    let clients: Vec<_> = (0..3).map(|index| cluster.connect(index)).collect();
+    for &client in &clients {
+        cluster.control_raw(client, Pnn::CURRENT, 23, srvid, Bytes::new());
+    }
+    cluster.message(clients[0], Pnn::BROADCAST_CONNECTED, srvid, b"hello");
+    for &client in &clients {
+        assert_eq!(cluster.received(client).len(), 1);
+    }
+}
