@@ -1,0 +1,144 @@
+//! `simulate [--seeds N] [--seed S] [--hours H] [--minutes M] [--first S] [--log]`
+//!
+//! Runs seeds, prints each that fails with what was wrong, and at the end how many seeds ran, how many
+//! virtual hours that was, and which faults were injected how often. Exit status 1 if any failed.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use ctdb_simulation::run::{Report, run, setup};
+use ctdb_simulation::world::render;
+
+/// Lines of the log that are shown of a seed that failed.
+const TAIL: usize = 60;
+
+#[derive(Debug, Parser)]
+#[command(about = "Runs clusters in virtual time under random faults")]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 20)]
+    seeds: u64,
+    /// Run this one seed and print its whole log.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// First of the seeds; without it, a fresh one from the clock.
+    #[arg(long)]
+    first: Option<u64>,
+    /// Run seeds until this many hours have been simulated, instead of a number of seeds.
+    #[arg(long)]
+    hours: Option<f64>,
+    /// Virtual minutes of faults per seed.
+    #[arg(long, default_value_t = 5)]
+    minutes: u64,
+}
+
+/// The seed that runs now, for the last words of a run that ends with a panic.
+static RUNNING: AtomicU64 = AtomicU64::new(0);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        println!("FAILED seed {}: it panics", RUNNING.load(Ordering::Relaxed));
+    }));
+    let rage = Duration::from_secs(arguments.minutes * 60);
+    if let Some(seed) = arguments.seed {
+        RUNNING.store(seed, Ordering::Relaxed);
+        let report = run(setup(seed), rage);
+        for line in &report.log {
+            println!("{}", render(line));
+        }
+        return conclude(&report);
+    }
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let first = arguments.first.unwrap_or(clock * 1_000_000);
+    let mut total = Total::default();
+    for seed in first.. {
+        let enough = match arguments.hours {
+            Some(hours) => total.time.as_secs_f64() >= hours * 3600.0,
+            None => seed - first >= arguments.seeds,
+        };
+        if enough {
+            break;
+        }
+        RUNNING.store(seed, Ordering::Relaxed);
+        total.add(&run(setup(seed), rage), arguments.minutes);
+    }
+    total.print();
+    if total.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn conclude(report: &Report) -> ExitCode {
+    println!(
+        "seed {}: {:.0} virtual seconds, {} packets, {} increments, {} commits, faults {:?}",
+        report.seed,
+        report.time.as_secs_f64(),
+        report.packets,
+        report.increments,
+        report.commits,
+        report.faults
+    );
+    for violation in &report.violations {
+        println!("VIOLATION {violation}");
+    }
+    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[derive(Default)]
+struct Total {
+    seeds: u64,
+    time: Duration,
+    packets: u64,
+    increments: u64,
+    commits: u64,
+    faults: BTreeMap<&'static str, u64>,
+    failed: Vec<u64>,
+}
+
+impl Total {
+    fn add(&mut self, report: &Report, minutes: u64) {
+        self.seeds += 1;
+        self.time += report.time;
+        self.packets += report.packets;
+        self.increments += report.increments;
+        self.commits += report.commits;
+        for (kind, count) in &report.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        if report.violations.is_empty() {
+            return;
+        }
+        self.failed.push(report.seed);
+        let skipped = report.log.len().saturating_sub(TAIL);
+        for line in &report.log[skipped..] {
+            println!("{}", render(line));
+        }
+        for violation in report.violations.iter().take(10) {
+            println!("FAILED seed {}: {violation}", report.seed);
+        }
+        println!("again: simulate --seed {} --minutes {minutes}", report.seed);
+    }
+
+    fn print(&self) {
+        let faults: u64 = self.faults.values().sum();
+        println!(
+            "{} seeds, {} failed, {:.1} simulated hours, {} packets, {} increments, {} commits, {faults} faults:",
+            self.seeds,
+            self.failed.len(),
+            self.time.as_secs_f64() / 3600.0,
+            self.packets,
+            self.increments,
+            self.commits
+        );
+        for (kind, count) in &self.faults {
+            println!("  {count:>7} {kind}");
+        }
+        if !self.failed.is_empty() {
+            println!("failed seeds: {:?}", self.failed);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Within one generation at most one node regards itself as data master of a record.
+
+use std::collections::BTreeMap;
+
+use ctdb_core::Node;
+use ctdb_core::shared::RecoveryMode;
+use ctdb_core::store::Kind;
+use ctdb_protocol::types::LtdbHeader;
+use ctdb_protocol::{Generation, Pnn};
+
+use crate::world::World;
+
+/// Looks at all volatile records of all nodes that are not in recovery.
+pub(super) fn check(world: &World) -> Vec<String> {
+    let mut masters: BTreeMap<(Generation, String, Vec<u8>), Pnn> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for life in world.running() {
+        let node = life.node.borrow();
+        let disk = world.disks[life.pnn.0 as usize].borrow();
+        for file in disk.files() {
+            let file = file.borrow();
+            let Some(generation) = settled(&node, &file.name) else { continue };
+            for (key, value) in file.committed() {
+                let Ok((header, _)) = LtdbHeader::split(value) else { continue };
+                if header.dmaster != life.pnn {
+                    continue;
+                }
+                let record = (generation, file.name.clone(), key.clone());
+                if let Some(other) = masters.insert(record, life.pnn) {
+                    violations.push(format!(
+                        "both node {other} and node {} are data master of {} in {}",
+                        life.pnn,
+                        key.escape_ascii(),
+                        file.name
+                    ));
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// The generation of a volatile database of a node, when no recovery touches it.
+pub(super) fn settled(node: &Node, name: &str) -> Option<Generation> {
+    let shared = node.shared();
+    if shared.recovery_mode != RecoveryMode::Normal || shared.inactive() {
+        return None;
+    }
+    let db = node.databases().map.values().find(|db| db.name == name)?;
+    let usable = db.kind == Kind::Volatile && !db.freeze.is_frozen() && !db.invalid_records;
+    (usable && db.generation == shared.vnn_map.generation).then_some(db.generation)
+}

@@ -1,0 +1,45 @@
+//! While there is a cluster lock, only its holder says that it leads.
+
+use bytes::Bytes;
+use ctdb_protocol::{Packet, Pnn, Srvid, all};
+use tokio::time::{Duration, Instant};
+
+use crate::cluster_lock::ClusterLock;
+use crate::life::Life;
+
+/// How long a holder may not know that it lost the lock: the helper's check, a broadcast, a little.
+const UNAWARE: Duration = Duration::from_secs(7);
+
+/// What has been said about leadership.
+#[derive(Debug, Default)]
+pub struct Uniqueness {
+    /// The last broadcast of a leader: who, and when.
+    pub last: Option<(Pnn, Instant)>,
+    /// When the lock was last taken away from its holder by a fault.
+    pub lock_lost_at: Option<Instant>,
+}
+
+impl Uniqueness {
+    /// Looks at a packet that a daemon sends.
+    pub(super) fn packet_sent(&mut self, life: &Life, lock: &ClusterLock, packet: &Bytes) -> Option<String> {
+        let (header, packet) = Packet::decode(packet.clone()).ok()?;
+        let Packet::ReqMessage(message) = packet else { return None };
+        if message.srvid != Srvid::LEADER || header.srcnode != life.pnn {
+            return None;
+        }
+        let leader: Pnn = all(&message.data).ok()?;
+        if leader != life.pnn {
+            return None;
+        }
+        let now = Instant::now();
+        self.last = Some((leader, now));
+        let excused = self.lock_lost_at.is_some_and(|at| now.duration_since(at) < UNAWARE);
+        if !life.world().setup.cluster_lock || excused {
+            return None;
+        }
+        match lock.holder() {
+            Some(holder) if holder == (life.pnn, life.number) => None,
+            holder => Some(format!("node {leader} says it leads, but {holder:?} holds the lock")),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Invariants. Each is in a file of its own; some are looked at after every turn of a daemon, some
+//! every second, some once the cluster is quiet again.
+
+pub mod addresses;
+pub mod commits;
+pub mod dmaster;
+pub mod generation;
+pub mod increments;
+pub mod leader;
+pub mod liveness;
+pub mod rsn;
+
+use bytes::Bytes;
+
+use crate::cluster_lock::ClusterLock;
+use crate::life::Life;
+use crate::world::World;
+
+/// All invariants with what they remember.
+#[derive(Debug, Default)]
+pub struct Checkers {
+    /// What did not hold, in words.
+    pub violations: Vec<String>,
+    generation: generation::Agreement,
+    rsn: rsn::Growth,
+    /// Who leads.
+    pub leader: leader::Uniqueness,
+}
+
+impl Checkers {
+    /// After each turn of a daemon.
+    pub fn after_turn(&mut self, life: &Life) {
+        let node = life.node.borrow();
+        let found = self.generation.after_turn(&node);
+        drop(node);
+        self.violations.extend(found);
+        self.violations.extend(chain_locks(life));
+    }
+
+    /// A daemon sends a packet to a peer.
+    pub fn packet_sent(&mut self, life: &Life, lock: &ClusterLock, packet: &Bytes) {
+        let found = self.leader.packet_sent(life, lock, packet);
+        self.violations.extend(found);
+    }
+
+    /// Every second of virtual time.
+    pub fn tick(&mut self, world: &World) {
+        let mut found = dmaster::check(world);
+        found.extend(self.rsn.check(world));
+        self.violations.extend(found);
+    }
+}
+
+/// Between two turns a daemon holds no chain lock of its own: smbd waits for it otherwise.
+fn chain_locks(life: &Life) -> Option<String> {
+    let world = life.world();
+    let disk = world.disks[life.pnn.0 as usize].borrow();
+    let holding = disk.files().find(|file| file.borrow().daemon_holds())?;
+    let name = holding.borrow().name.clone();
+    Some(format!("node {} keeps a chain lock of {name} over a turn", life.pnn))
+}

@@ -1,0 +1,460 @@
+//! One life of one daemon: the real core, fed with inputs, its effects carried out in the simulation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ctdb_client::Client;
+use ctdb_client::procedure::watch;
+use ctdb_core::effect::{LockScope, LogLevel, ScanFilter, Ticket};
+use ctdb_core::shared::Settings;
+use ctdb_core::{Effect, Input, Node, NodeConfig, database};
+use ctdb_protocol::types::LtdbHeader;
+use ctdb_protocol::{ClientId, Pnn};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::cluster_lock::{ClusterLock, Mood};
+use crate::locks::{LockGuard, Scope};
+use crate::network::Inbox;
+use crate::seed::Seed;
+use crate::storage::{File, MemStorage, MemTable, SharedFile};
+use crate::surroundings::Surroundings;
+use crate::world::World;
+
+/// Pid that the daemon's own procedures have.
+const DAEMON_PID: i32 = 1;
+/// Records of one piece of a scan.
+const SCAN_PIECE: usize = 50;
+
+/// A lock that the daemon waits for or has, through a helper.
+enum Hold {
+    Waiting(AbortHandle),
+    Held(#[allow(dead_code, reason = "held until it is dropped")] LockGuard),
+}
+
+/// One life of one daemon.
+pub struct Life {
+    /// The node.
+    pub pnn: Pnn,
+    /// Which life; never used twice.
+    pub number: u64,
+    /// The core.
+    pub node: RefCell<Node>,
+    /// Addresses that the node's interfaces carry.
+    pub addresses: RefCell<BTreeSet<IpAddr>>,
+    /// Exit code, once the daemon has ended by itself.
+    pub exit: Cell<Option<i32>>,
+    /// The watch is to end.
+    pub stop: Notify,
+    /// Inputs and timers wait until then: the process is stopped.
+    pub paused_until: Cell<Option<Instant>>,
+    world: Weak<World>,
+    inbox: Inbox,
+    dice: RefCell<Seed>,
+    clients: RefCell<BTreeMap<ClientId, mpsc::UnboundedSender<Bytes>>>,
+    holds: RefCell<BTreeMap<Ticket, Hold>>,
+    tasks: RefCell<Vec<AbortHandle>>,
+    alive: Cell<bool>,
+    accepting: Cell<bool>,
+}
+
+impl Life {
+    /// Starts a daemon.
+    pub fn begin(world: &Rc<World>, pnn: Pnn) -> Rc<Self> {
+        let disk = Rc::clone(&world.disks[pnn.0 as usize]);
+        let node = Node::new(NodeConfig {
+            settings: settings(world),
+            tunables: world.tunables(),
+            nodes: world.nodes_list(),
+            storage: Box::new(MemStorage(disk)),
+        });
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        let life = Rc::new(Self {
+            pnn,
+            number: world.next_life(),
+            node: RefCell::new(node),
+            addresses: RefCell::default(),
+            exit: Cell::new(None),
+            stop: Notify::new(),
+            paused_until: Cell::new(None),
+            world: Rc::downgrade(world),
+            inbox,
+            dice: RefCell::new(world.dice()),
+            clients: RefCell::default(),
+            holds: RefCell::default(),
+            tasks: RefCell::default(),
+            alive: Cell::new(true),
+            accepting: Cell::new(false),
+        });
+        world.lives.borrow_mut()[pnn.0 as usize] = Some(Rc::clone(&life));
+        world.note(Some(pnn), format!("daemon {} begins", life.number));
+        life.feed(Input::Start);
+        life.spawn(Rc::clone(&life).drive(inputs));
+        life
+    }
+
+    /// Ends the process. `silent`: with its machine, so that nobody is told.
+    pub fn kill(&self, silent: bool) {
+        if !self.alive.replace(false) {
+            return;
+        }
+        let world = self.world();
+        world.note(Some(self.pnn), if silent { "machine lost" } else { "daemon ends" });
+        for task in self.tasks.borrow_mut().drain(..) {
+            task.abort();
+        }
+        self.clients.borrow_mut().clear();
+        let holds = std::mem::take(&mut *self.holds.borrow_mut());
+        drop(holds);
+        world.network.close(self.pnn, silent);
+        world.disks[self.pnn.0 as usize].borrow_mut().crash();
+        world.lives.borrow_mut()[self.pnn.0 as usize] = None;
+        self.leave_lock(&world);
+    }
+
+    /// The helper that holds the cluster lock notices the end of its daemon a little later.
+    fn leave_lock(&self, world: &Rc<World>) {
+        let (lock, who) = (world.lock.clone(), (self.pnn, self.number));
+        let delay = self.dice.borrow_mut().between(Duration::ZERO, Duration::from_millis(200));
+        spawn_local(async move {
+            sleep(delay).await;
+            lock.release(who);
+        });
+    }
+
+    /// Whether the process still runs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.alive.get()
+    }
+
+    /// Whether clients are let in.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.alive.get() && self.accepting.get()
+    }
+
+    /// The world.
+    ///
+    /// # Panics
+    /// The world has ended before its daemons.
+    #[must_use]
+    pub fn world(&self) -> Rc<World> {
+        self.world.upgrade().expect("the world outlives its daemons")
+    }
+
+    /// Gives the core an input.
+    pub fn feed(&self, input: Input) {
+        // A daemon that has ended takes nothing in.
+        let _ = self.inbox.send(input);
+    }
+
+    /// Runs a task that ends with the process.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
+        let handle = spawn_local(task).abort_handle();
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(handle.clone());
+        handle
+    }
+
+    /// The file of a database.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<SharedFile> {
+        self.world().disks[self.pnn.0 as usize].borrow().file(name)
+    }
+
+    /// A connection of a process of this machine.
+    pub fn connect(&self, pid: i32) -> Client {
+        let client = self.node.borrow_mut().next_client_id();
+        let (to_daemon, mut from_client) = mpsc::unbounded_channel();
+        let (to_client, from_daemon) = mpsc::unbounded_channel();
+        self.clients.borrow_mut().insert(client, to_client);
+        self.feed(Input::ClientConnected { client, pid });
+        let inbox = self.inbox.clone();
+        self.spawn(async move {
+            while let Some(packet) = from_client.recv().await {
+                let _ = inbox.send(Input::ClientPacket { client, packet });
+            }
+            let _ = inbox.send(Input::ClientGone { client });
+        });
+        Client::over(to_daemon, from_daemon)
+    }
+
+    async fn drive(self: Rc<Self>, mut inputs: mpsc::UnboundedReceiver<Input>) {
+        let world = self.world();
+        let mut effects = Vec::new();
+        loop {
+            let wake = self.node.borrow().next_wake_us();
+            let input = tokio::select! {
+                biased;
+                input = inputs.recv() => input,
+                () = wake_at(&world, wake) => Some(Input::Wake),
+            };
+            let Some(input) = input else { return };
+            if let Some(until) = self.paused_until.get() {
+                sleep_until(until).await;
+                self.paused_until.set(None);
+            }
+            if let Input::ClientGone { client } = &input {
+                self.clients.borrow_mut().remove(client);
+            }
+            self.node.borrow_mut().handle(world.now(), input, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out(&world, effect);
+            }
+            let mut checkers = world.checkers.borrow_mut();
+            checkers.after_turn(&self);
+            drop(checkers);
+            if !self.alive.get() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, world: &Rc<World>, effect: Effect) {
+        match effect {
+            Effect::Log { level, text } => {
+                if level <= LogLevel::Notice {
+                    world.note(Some(self.pnn), text);
+                }
+            }
+            Effect::ToPeer { peer, lane, packet } => {
+                world.checkers.borrow_mut().packet_sent(self, &world.lock, &packet);
+                world.network.send(self.pnn, peer, lane, packet);
+            }
+            Effect::ToClient { client, packet, .. } => {
+                if let Some(sender) = self.clients.borrow().get(&client) {
+                    // A client that has just gone takes nothing in.
+                    let _ = sender.send(packet);
+                }
+            }
+            Effect::DropClient { client } => {
+                self.clients.borrow_mut().remove(&client);
+                self.feed(Input::ClientGone { client });
+            }
+            Effect::OpenTransport { .. } => {
+                world.network.open(self.pnn, self.inbox.clone());
+                self.feed(Input::TransportOpen { result: Ok(self.pnn) });
+            }
+            Effect::SetPeers { peers } => {
+                world.network.set_peers(self.pnn, peers.into_iter().map(|(peer, _)| peer));
+            }
+            Effect::DropPeer { peer } => world.network.drop_peer(self.pnn, peer),
+            Effect::AcceptClients => self.accepting.set(true),
+            Effect::StartWatch => self.start_watch(world),
+            Effect::StopWatch => self.stop.notify_one(),
+            Effect::CloseTransport => world.network.close(self.pnn, false),
+            Effect::Exit { code } => {
+                self.exit.set(Some(code));
+                self.kill(false);
+            }
+            Effect::AwaitLock { ticket, path, scope, .. } => self.await_lock(ticket, &path, &scope),
+            Effect::ReleaseLock { ticket } => self.release_lock(ticket),
+            Effect::RunEvent { ticket, event, args, .. } => self.run_event(world, ticket, event, args),
+            Effect::ReadNodes { ticket } => {
+                self.feed(Input::NodesRead { ticket, nodes: Ok(world.nodes_list()) });
+            }
+            Effect::ReadPublicAddresses { ticket } => {
+                let addresses = Ok(world.public_addresses());
+                self.feed(Input::PublicAddressesRead { ticket, addresses });
+            }
+            Effect::TestClusterLock { ticket } => self.test_cluster_lock(world.lock.clone(), ticket),
+            Effect::Scan { ticket, path, filter, .. } => self.scan(ticket, &path, filter),
+            Effect::Update { ticket, path, rule, buffer, .. } => self.update(ticket, &path, rule, buffer),
+            Effect::Repack { ticket, .. } => self.feed(Input::RepackDone { ticket }),
+            Effect::ReadAddresses => {
+                let addresses = self.addresses.borrow();
+                let addresses = addresses.iter().map(|ip| (*ip, "eth0".to_owned())).collect();
+                let interfaces = vec!["eth0".to_owned()];
+                self.feed(Input::SystemAddresses { addresses, interfaces });
+            }
+            Effect::Notify { .. }
+            | Effect::CancelScan { .. }
+            | Effect::AnnounceAddress { .. }
+            | Effect::Tickle { .. }
+            | Effect::SetLogLevel { .. } => {}
+        }
+    }
+
+    /// A time between two limits, in milliseconds.
+    fn between_ms(&self, low: u64, high: u64) -> Duration {
+        self.dice.borrow_mut().between(Duration::from_millis(low), Duration::from_millis(high))
+    }
+
+    fn start_watch(self: &Rc<Self>, world: &Rc<World>) {
+        let client = self.connect(DAEMON_PID);
+        let surroundings = Surroundings::new(Rc::clone(self), Rc::clone(world));
+        let life = Rc::clone(self);
+        self.spawn(async move {
+            let world = life.world();
+            match watch::run(client, surroundings).await {
+                Ok(()) => world.note(Some(life.pnn), "watch ended"),
+                Err(error) => world.note(Some(life.pnn), format!("watch ended: {error}")),
+            }
+        });
+    }
+
+    fn file_at(&self, path: &str) -> Option<SharedFile> {
+        self.file(path.strip_prefix("/sim/").unwrap_or(path))
+    }
+
+    fn await_lock(self: &Rc<Self>, ticket: Ticket, path: &str, scope: &LockScope) {
+        let Some(file) = self.file_at(path) else {
+            let reason = format!("{path}: no such file");
+            return self.feed(Input::LockLost { ticket, reason });
+        };
+        let locks = file.borrow().locks.clone();
+        let scope = match scope {
+            LockScope::Record(key) => Scope::Chain(File::chain_of(key)),
+            LockScope::Database => Scope::File,
+        };
+        let life = Rc::clone(self);
+        let task = self.spawn(async move {
+            let guard = locks.acquire(scope).await;
+            // The helper's word takes a moment.
+            sleep(Duration::from_micros(300)).await;
+            life.holds.borrow_mut().insert(ticket, Hold::Held(guard));
+            life.feed(Input::LockGranted { ticket });
+        });
+        self.holds.borrow_mut().insert(ticket, Hold::Waiting(task));
+    }
+
+    fn release_lock(&self, ticket: Ticket) {
+        let hold = self.holds.borrow_mut().remove(&ticket);
+        if let Some(Hold::Waiting(task)) = hold {
+            task.abort();
+        }
+    }
+
+    fn run_event(
+        self: &Rc<Self>,
+        world: &Rc<World>,
+        ticket: Ticket,
+        event: &'static str,
+        args: Vec<String>,
+    ) {
+        let (life, world) = (Rc::clone(self), Rc::clone(world));
+        let delay = self.between_ms(2, 60);
+        self.spawn(async move {
+            sleep(delay).await;
+            let address = args.get(1).and_then(|word| word.parse().ok());
+            if let (Some(address), "takeip") = (address, event) {
+                life.addresses.borrow_mut().insert(address);
+            }
+            if let (Some(address), "releaseip") = (address, event) {
+                life.addresses.borrow_mut().remove(&address);
+            }
+            let sick = event == "monitor" && world.sick.borrow()[life.pnn.0 as usize];
+            life.feed(Input::EventDone { ticket, status: i32::from(sick) });
+        });
+    }
+
+    fn test_cluster_lock(self: &Rc<Self>, lock: ClusterLock, ticket: Ticket) {
+        let life = Rc::clone(self);
+        self.spawn(async move {
+            let latency_s = ClusterLock::LATENCY.as_secs_f64();
+            let answer = match lock.mood() {
+                Mood::Well => {
+                    sleep(ClusterLock::LATENCY).await;
+                    if lock.holder().is_some() { b'1' } else { b'0' }
+                }
+                Mood::Failing => b'3',
+                Mood::Hanging => {
+                    sleep(Duration::from_secs(5)).await;
+                    b'2'
+                }
+            };
+            life.feed(Input::ClusterLockTested { ticket, answer, latency_s });
+        });
+    }
+
+    fn scan(&self, ticket: Ticket, path: &str, filter: ScanFilter) {
+        let Some(file) = self.file_at(path) else {
+            return self.feed(Input::ScanDone { ticket, complete: false });
+        };
+        let file = file.borrow();
+        let wanted: Vec<(Bytes, Bytes)> = file
+            .committed()
+            .iter()
+            .filter(|(_, value)| passes(filter, value))
+            .map(|(key, value)| (Bytes::copy_from_slice(key), value.clone()))
+            .collect();
+        for piece in wanted.chunks(SCAN_PIECE) {
+            self.feed(Input::ScanRecords { ticket, records: piece.to_vec() });
+        }
+        self.feed(Input::ScanDone { ticket, complete: true });
+    }
+
+    fn update(
+        self: &Rc<Self>,
+        ticket: Ticket,
+        path: &str,
+        rule: database::update::Rule,
+        buffer: Bytes,
+    ) {
+        let Some(file) = self.file_at(path) else {
+            return self.feed(Input::UpdateDone { ticket, status: -1 });
+        };
+        let life = Rc::clone(self);
+        let delay = self.between_ms(1, 8);
+        self.spawn(async move {
+            let locks = file.borrow().locks.clone();
+            // A transaction has the file for itself.
+            let guard = locks.acquire(Scope::File).await;
+            sleep(delay).await;
+            let before = file.borrow().records().clone();
+            let mut table = MemTable::over(Rc::clone(&file));
+            let applied = database::update::apply(&mut table, rule, &buffer);
+            if applied.is_err() {
+                *file.borrow_mut().records_mut() = before;
+            }
+            drop(guard);
+            let status = if applied.is_ok() { 0 } else { -1 };
+            life.feed(Input::UpdateDone { ticket, status });
+        });
+    }
+}
+
+async fn wake_at(world: &World, wake_us: Option<u64>) {
+    match wake_us {
+        Some(0) => {}
+        Some(at_us) => sleep_until(world.instant(at_us)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether a scan reports a value.
+fn passes(filter: ScanFilter, value: &[u8]) -> bool {
+    let Ok((header, data)) = LtdbHeader::split(value) else { return false };
+    match filter {
+        ScanFilter::All => true,
+        ScanFilter::OwnedBy(pnn) => header.dmaster == pnn && !data.is_empty(),
+        ScanFilter::OwnedOrEmpty(pnn) => header.dmaster == pnn,
+        ScanFilter::DeletedBy(pnn) => header.dmaster == pnn && data.is_empty(),
+    }
+}
+
+fn settings(world: &World) -> Settings {
+    Settings {
+        pid: DAEMON_PID,
+        cluster_lock: world.setup.cluster_lock.then(|| "/sim/cluster.lock".to_owned()),
+        test_mode: world.setup.fast_start,
+        failover_disabled: false,
+        shutdown_failover_timeout_s: 10,
+        shutdown_extra_timeout_s: 0,
+        start_as_disabled: false,
+        start_as_stopped: false,
+        leader_capability: true,
+        lmaster_capability: true,
+        samba_version: 0x0004_0016,
+        strict_version: false,
+        log_level: 2,
+    }
+}

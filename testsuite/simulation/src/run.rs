@@ -1,0 +1,118 @@
+//! One seed: a cluster under load and faults, then a look whether all is well.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use crate::checkers::{commits, increments as increments_checker};
+use crate::cluster::{Cluster, simulate};
+use crate::nemesis::Nemesis;
+use crate::seed::Seed;
+use crate::workload::increments::{Increments, LOST_ANSWERS};
+use crate::workload::transactions::Transactions;
+use crate::world::{Line, Setup};
+
+/// How long the cluster may need until it works, at the begin and after the last fault.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What became of a seed.
+#[derive(Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// Virtual time.
+    pub time: Duration,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// What was wrong; nothing, one hopes.
+    pub violations: Vec<String>,
+    /// Packets between nodes.
+    pub packets: u64,
+    /// Increments of counters.
+    pub increments: u64,
+    /// Persistent transactions.
+    pub commits: u64,
+    /// The log.
+    pub log: Vec<Line>,
+}
+
+/// The cluster that a seed stands for.
+#[must_use]
+pub fn setup(seed: u64) -> Setup {
+    let mut dice = Seed::new(seed ^ 0x5e7);
+    Setup {
+        nodes: [3, 3, 4, 5][dice.index(4)],
+        cluster_lock: dice.chance(75),
+        fast_start: dice.chance(70),
+        addresses: u8::try_from(2 + dice.below(6)).unwrap_or(2),
+        tunables: vec![("RecoveryBanPeriod", 20), ("MonitorInterval", 5)],
+        ..Setup::new(seed)
+    }
+}
+
+/// Runs a seed; faults rage for `time`.
+#[must_use]
+pub fn run(setup: Setup, time: Duration) -> Report {
+    simulate(async || {
+        let cluster = Cluster::new(setup);
+        cluster.start_all();
+        let mut violations = Vec::new();
+        if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
+            violations.extend(complaints.into_iter().map(|text| format!("never came up: {text}")));
+        }
+        let (increments, transactions) = (Increments::default(), Transactions::new("ledger.tdb"));
+        keep_clients(&cluster, &increments);
+        let writer = transactions.clone().work(Rc::clone(&cluster.world), cluster.world.dice());
+        spawn_local(writer);
+        let mut nemesis = Nemesis::new(cluster.clone());
+        nemesis.rage(time).await;
+        if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
+            violations.extend(complaints.into_iter().map(|text| format!("did not recover: {text}")));
+        }
+        sleep(Duration::from_secs(5)).await;
+        increments.stop.set(true);
+        transactions.stop.set(true);
+        sleep(Duration::from_secs(20)).await;
+        let world = &cluster.world;
+        violations.extend(cluster.violations());
+        violations.extend(commits::check_quiet(world, &transactions.ledger.borrow()));
+        let (counts, exact) = (increments.counts.borrow(), !nemesis.lost_data);
+        violations.extend(increments_checker::check_quiet(world, &counts, exact));
+        violations.extend(LOST_ANSWERS.with(|lost| std::mem::take(&mut *lost.borrow_mut())));
+        let report = Report {
+            seed: world.setup.seed,
+            time: world.elapsed(),
+            faults: world.faults.borrow().clone(),
+            violations,
+            packets: world.network.packets(),
+            increments: counts.values().sum(),
+            commits: transactions.ledger.borrow().commits,
+            log: world.log.borrow().clone(),
+        };
+        for life in world.running() {
+            life.kill(true);
+        }
+        report
+    })
+}
+
+/// Gives every daemon two clients, also those that begin later.
+fn keep_clients(cluster: &Cluster, increments: &Increments) {
+    let (world, increments) = (Rc::clone(&cluster.world), increments.clone());
+    spawn_local(async move {
+        let mut served = 0;
+        while !increments.stop.get() {
+            for life in world.running().into_iter().filter(|life| life.number > served) {
+                for pid in [100, 101] {
+                    let work = increments.clone().work(Rc::clone(&life), pid, world.dice());
+                    life.spawn(work);
+                }
+            }
+            served = world.running().iter().map(|life| life.number).max().unwrap_or(0).max(served);
+            sleep(Duration::from_millis(200)).await;
+        }
+    });
+}
