@@ -108,15 +108,11 @@ impl Monitor {
         if let Some(member) = cx.members.find_mut(pnn) {
             member.flags = new;
         }
-        if healthy {
-            cx.notice(format!(
-                "Node became HEALTHY. Ask recovery master to reallocate IPs (node {pnn})"
-            ));
-        } else {
-            cx.notice(format!(
-                "monitor event failed - disabling node (status {status}). Ask recovery master to reallocate IPs"
-            ));
-        }
+        let word = if healthy { "HEALTHY" } else { "UNHEALTHY" };
+        // Monitoring greps for this sentence.
+        cx.notice(format!(
+            "Node became {word}. Ask recovery master to reallocate IPs (monitor status {status})"
+        ));
         cx.out.push(Effect::Notify {
             what: if healthy { "healthy" } else { "unhealthy" },
         });
