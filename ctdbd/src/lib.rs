@@ -1,13 +1,28 @@
 //! The daemon's shell: everything with sockets, processes and files around the deterministic core, and
 //! the helper programs.
 
+pub mod boot;
+pub mod clients;
+pub mod cmdline;
+pub mod config_tool;
+pub mod drive;
+pub mod environment;
+pub mod feed;
+pub mod inbound;
 pub mod killtcp;
 pub mod lock;
 pub mod log;
+pub mod mutex;
+pub mod outbound;
 pub mod packet_socket;
+pub mod path_tool;
+pub mod peers;
+pub mod pidfile;
 pub mod ping_pong;
+pub mod record_helper;
 pub mod socket;
 pub mod statd;
+pub mod store;
 pub mod sys;
 pub mod takeover;
 pub mod tdb_mutex_check;

@@ -134,4 +134,10 @@ pub enum Input {
         /// Names of all interfaces, with and without addresses.
         interfaces: Vec<String>,
     },
+    /// Something outside of the cluster wants the daemon to end in good order: in test mode, the end
+    /// of standard input.
+    Shutdown {
+        /// Exit code of the process.
+        code: i32,
+    },
 }

@@ -156,6 +156,9 @@ impl Node {
             Input::ClientPacket { client, packet } => self.packet_from_client(client, packet),
             Input::ClientGone { client } => self.client_gone(client),
             Input::Wake => {}
+            Input::Shutdown { code } => {
+                cluster.shut_down(cx, code);
+            }
             Input::LockGranted { ticket } => self.lock_granted(ticket),
             Input::LockLost { ticket, reason } => self.lock_lost(ticket, &reason),
             Input::EventDone { ticket, status } => {

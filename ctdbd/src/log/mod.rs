@@ -96,6 +96,13 @@ pub fn init_from_environment(program: &str) -> Result<(), String> {
     )
 }
 
+/// Writes one line to the system's log, whatever ours is: helps when ours is configured wrongly.
+pub fn note_in_syslog(program: &str, text: &str) {
+    if let Ok(mut syslog) = Destination::open(program, "syslog") {
+        syslog.write(level::NOTICE, text);
+    }
+}
+
 /// Lines above this number are dropped from now on.
 pub fn set_level(number: i32) {
     LEVEL.store(number, Ordering::Relaxed);

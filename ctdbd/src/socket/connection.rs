@@ -10,6 +10,8 @@ use ctdb_protocol::frame;
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 
+use crate::sys::watched;
+
 /// Most packets that one system call writes.
 const WRITE_BATCH: usize = 64;
 /// Reads of one connection in one turn of the loop; what is left waits for the next turn.
@@ -49,7 +51,7 @@ impl Connection {
     pub fn new(socket: Socket, waker: Waker, head_bytes: usize) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let connection = Self {
-            socket: AsyncFd::new(socket)?,
+            socket: watched::watch(socket)?,
             waker,
             head_bytes,
             received: BytesMut::new(),

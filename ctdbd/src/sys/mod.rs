@@ -5,3 +5,4 @@ pub mod descriptor;
 pub mod link_address;
 pub mod process;
 pub mod shared_map;
+pub mod watched;

@@ -1,0 +1,253 @@
+//! The other nodes: two one-way TCP connections each. We send only on the one that we opened and read
+//! only from the one that we accepted; a peer counts as connected while both stand.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use ctdb_core::Input;
+use ctdb_core::effect::Lane;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::packet::{ALIGNMENT, Header};
+use socket2::Socket;
+use tokio::task::AbortHandle;
+
+use crate::feed::Feed;
+use crate::log;
+use crate::outbound::connect;
+use crate::socket::{Connection, Heard, Ready, Token};
+
+/// Every peer of the nodes list.
+#[derive(Debug)]
+pub struct Peers {
+    table: BTreeMap<Pnn, Peer>,
+    own: Option<IpAddr>,
+    port: u16,
+    ready: Ready,
+    feed: Feed,
+}
+
+#[derive(Debug)]
+struct Peer {
+    address: IpAddr,
+    /// What they opened.
+    from: Option<Connection>,
+    /// What we opened.
+    to: Option<Connection>,
+    /// The task that connects while `to` is missing.
+    connecting: Option<AbortHandle>,
+    /// Whether the core was told that the peer is connected.
+    up: bool,
+    /// Whether `to` has packets since the last flush.
+    dirty: bool,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if let Some(task) = self.connecting.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Peers {
+    /// No peers yet.
+    #[must_use]
+    pub fn new(port: u16, ready: Ready, feed: Feed) -> Self {
+        Self {
+            table: BTreeMap::new(),
+            own: None,
+            port,
+            ready,
+            feed,
+        }
+    }
+
+    /// The own address, to which the near ends of our connections are bound.
+    pub fn set_own(&mut self, own: IpAddr) {
+        self.own = Some(own);
+    }
+
+    /// Connects to exactly these peers from now on; others are cut off, known ones keep their connections.
+    pub fn set(&mut self, peers: Vec<(Pnn, IpAddr)>) {
+        self.table
+            .retain(|pnn, peer| peers.contains(&(*pnn, peer.address)));
+        for (pnn, address) in peers {
+            if !self.table.contains_key(&pnn) {
+                let peer = Peer {
+                    address,
+                    from: None,
+                    to: None,
+                    connecting: None,
+                    up: false,
+                    dirty: false,
+                };
+                self.table.insert(pnn, peer);
+                self.connect(pnn);
+            }
+        }
+    }
+
+    fn connect(&mut self, pnn: Pnn) {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return;
+        };
+        let Some(own) = self.own else { return };
+        if let Some(task) = peer.connecting.take() {
+            task.abort();
+        }
+        let task = connect::keep_trying(self.feed.clone(), pnn, own, peer.address, self.port);
+        peer.connecting = Some(tokio::task::spawn_local(task).abort_handle());
+    }
+
+    /// A connection came in: keeps it if it is the first from a known peer.
+    pub fn came(&mut self, address: IpAddr, socket: Socket, inputs: &mut Vec<Input>) {
+        let known = self
+            .table
+            .iter_mut()
+            .find(|(_, peer)| peer.address == address);
+        let Some((&pnn, peer)) = known else {
+            log::error!("Refused connection from unknown node {address}");
+            return;
+        };
+        if peer.from.is_some() {
+            log::error!("Incoming queue active, rejecting connection from {address}");
+            return;
+        }
+        match Connection::new(socket, self.ready.waker(Token::FromPeer(pnn)), Header::SIZE) {
+            Ok(connection) => peer.from = Some(connection),
+            Err(e) => log::error!("Failed to set up connection from {address}: {e}"),
+        }
+        self.check_up(pnn, inputs);
+    }
+
+    /// A connection of ours stands.
+    pub fn reached(&mut self, pnn: Pnn, address: IpAddr, socket: Socket, inputs: &mut Vec<Input>) {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return;
+        };
+        if peer.address != address || peer.to.is_some() {
+            return;
+        }
+        peer.connecting = None;
+        match Connection::new(socket, self.ready.waker(Token::ToPeer(pnn)), Header::SIZE) {
+            Ok(connection) => peer.to = Some(connection),
+            Err(e) => {
+                log::error!("Failed to set up connection to {address}: {e}");
+                self.connect(pnn);
+            }
+        }
+        self.check_up(pnn, inputs);
+    }
+
+    fn check_up(&mut self, pnn: Pnn, inputs: &mut Vec<Input>) {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return;
+        };
+        if !peer.up && peer.from.is_some() && peer.to.is_some() {
+            peer.up = true;
+            inputs.push(Input::PeerConnected { peer: pnn });
+        }
+    }
+
+    /// Queues a packet; without a connection towards the peer it is lost, as upstream loses it.
+    /// Returns whether the peer has to be flushed and was not listed for it yet.
+    pub fn send(&mut self, pnn: Pnn, lane: Lane, packet: Bytes) -> bool {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return false;
+        };
+        let Some(connection) = &mut peer.to else {
+            return false;
+        };
+        connection.queue(lane, packet);
+        !std::mem::replace(&mut peer.dirty, true)
+    }
+
+    /// Writes what is queued for a peer.
+    pub fn flush(&mut self, pnn: Pnn, inputs: &mut Vec<Input>) {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return;
+        };
+        peer.dirty = false;
+        if let Some(connection) = &mut peer.to
+            && let Err(e) = connection.flush()
+        {
+            self.dead(pnn, &e.to_string(), inputs);
+        }
+    }
+
+    /// Reads packets of a peer; true if more can be read.
+    pub fn read(&mut self, pnn: Pnn, scratch: &mut [u8], inputs: &mut Vec<Input>) -> bool {
+        let Some(connection) = self.table.get_mut(&pnn).and_then(|peer| peer.from.as_mut()) else {
+            return false;
+        };
+        let mut packets = Vec::new();
+        let heard = connection.read(scratch, &mut packets);
+        for packet in packets {
+            if let Err(reason) = check(&packet) {
+                log::error!("{reason} from node {pnn}");
+                self.dead(pnn, &reason, inputs);
+                return false;
+            }
+            inputs.push(Input::PeerPacket { from: pnn, packet });
+        }
+        if let Heard::End(reason) = &heard {
+            self.dead(pnn, reason, inputs);
+        }
+        matches!(heard, Heard::More)
+    }
+
+    /// Looks at the connection that we opened: nothing but its end can be read from it.
+    pub fn watch(&mut self, pnn: Pnn, scratch: &mut [u8], inputs: &mut Vec<Input>) {
+        let Some(connection) = self.table.get_mut(&pnn).and_then(|peer| peer.to.as_mut()) else {
+            return;
+        };
+        let mut packets = Vec::new();
+        let heard = connection.read(scratch, &mut packets);
+        match heard {
+            Heard::End(reason) => self.dead(pnn, &reason, inputs),
+            _ if !packets.is_empty() => self.dead(pnn, "unexpected data", inputs),
+            _ => self.flush(pnn, inputs),
+        }
+    }
+
+    /// Closes both connections to a peer, drops what was queued and connects again.
+    pub fn restart(&mut self, pnn: Pnn) {
+        let Some(peer) = self.table.get_mut(&pnn) else {
+            return;
+        };
+        log::notice!("Tearing down connection to dead node :{pnn}");
+        peer.from = None;
+        peer.to = None;
+        peer.up = false;
+        peer.dirty = false;
+        self.connect(pnn);
+    }
+
+    fn dead(&mut self, pnn: Pnn, reason: &str, inputs: &mut Vec<Input>) {
+        let was_up = self.table.get(&pnn).is_some_and(|peer| peer.up);
+        self.restart(pnn);
+        if was_up {
+            inputs.push(Input::PeerDisconnected {
+                peer: pnn,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    /// Closes everything for good.
+    pub fn close(&mut self) {
+        self.table.clear();
+    }
+}
+
+/// What a peer's stream must look like, beyond a possible length.
+fn check(packet: &[u8]) -> Result<(), String> {
+    if !packet.len().is_multiple_of(ALIGNMENT) {
+        return Err(format!(
+            "Length 0x{:x} not multiple of alignment",
+            packet.len()
+        ));
+    }
+    Header::decode(packet).map(drop).map_err(|e| e.to_string())
+}

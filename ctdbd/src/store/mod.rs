@@ -1,0 +1,170 @@
+//! Record storage over libtdb: which file a database is, how it is opened, and the health of
+//! persistent databases.
+
+mod health;
+mod table;
+mod tracking;
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ctdb_core::store::{Kind, Storage, StoreError, StoreResult, Table};
+use tdb::{OpenMode, Tdb, TdbFlags};
+
+pub use table::TdbTable;
+
+/// The databases of one node.
+#[derive(Debug)]
+pub struct TdbStorage {
+    directories: Directories,
+    /// Own node number: part of every file name. Known once the transport is bound.
+    own: Rc<Cell<u32>>,
+    /// Use robust mutexes in volatile databases.
+    mutexes: bool,
+    closed: Rc<RefCell<Vec<String>>>,
+    health: Option<Tdb>,
+}
+
+/// Where databases are.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    /// Volatile and replicated ones.
+    pub volatile: PathBuf,
+    /// Persistent ones.
+    pub persistent: PathBuf,
+    /// The daemon's own.
+    pub state: PathBuf,
+}
+
+impl TdbStorage {
+    /// Storage in these directories, for the node whose number will be in `own`.
+    #[must_use]
+    pub fn new(directories: Directories, own: Rc<Cell<u32>>, mutexes: bool) -> Self {
+        Self {
+            directories,
+            own,
+            // The probe forks, so it runs before the runtime watches children.
+            mutexes: mutexes && tdb::robust_mutexes_work(),
+            closed: Rc::default(),
+            health: None,
+        }
+    }
+
+    /// Paths of tables that were closed; helpers have to close them too.
+    #[must_use]
+    pub fn closed(&self) -> Rc<RefCell<Vec<String>>> {
+        Rc::clone(&self.closed)
+    }
+
+    fn flags(&self, kind: Kind) -> TdbFlags {
+        let volatile = TdbFlags::NOSYNC | TdbFlags::CLEAR_IF_FIRST | TdbFlags::INCOMPATIBLE_HASH;
+        let flags = match kind {
+            Kind::Persistent => TdbFlags::empty(),
+            Kind::Replicated => volatile,
+            Kind::Volatile if self.mutexes => volatile | TdbFlags::MUTEX_LOCKING,
+            Kind::Volatile => volatile,
+        };
+        flags | TdbFlags::DISALLOW_NESTING
+    }
+
+    fn path(&self, name: &str, kind: Kind) -> String {
+        let directory = match kind {
+            Kind::Persistent => &self.directories.persistent,
+            Kind::Volatile | Kind::Replicated => &self.directories.volatile,
+        };
+        format!("{}/{name}.{}", directory.display(), self.own.get())
+    }
+}
+
+/// A libtdb error in the core's terms; it names file and operation already.
+fn failed(e: tdb::Error) -> StoreError {
+    StoreError(e.to_string())
+}
+
+impl Storage for TdbStorage {
+    fn open(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        hash_size: u32,
+        max_dead: u32,
+    ) -> StoreResult<Box<dyn Table>> {
+        let path = self.path(name, kind);
+        let flags = self.flags(kind);
+        let file = Tdb::open(&path, hash_size, flags, OpenMode::Create).map_err(failed)?;
+        match kind {
+            Kind::Persistent => file.check(|_, _| true).map_err(failed)?,
+            Kind::Volatile | Kind::Replicated => {
+                // A process that outlived the last daemon keeps the file from being cleared.
+                if !table::is_empty(&file).map_err(failed)? {
+                    return Err(StoreError(format!(
+                        "{path} is not empty: another process still has it open"
+                    )));
+                }
+            }
+        }
+        file.add_flags(flags);
+        file.set_max_dead(max_dead);
+        Ok(Box::new(TdbTable::new(file, path, Rc::clone(&self.closed))))
+    }
+
+    fn persistent_names(&self) -> StoreResult<Vec<String>> {
+        let directory = &self.directories.persistent;
+        let unreadable =
+            |e: std::io::Error| StoreError(format!("cannot read {}: {e}", directory.display()));
+        let suffix = format!(".{}", self.own.get());
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+            let file_name = entry.map_err(unreadable)?.file_name();
+            let Some(file_name) = file_name.to_str() else {
+                continue;
+            };
+            if let Some(name) = file_name.strip_suffix(&suffix)
+                && name.ends_with(".tdb")
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn health(&self, name: &str) -> StoreResult<Option<String>> {
+        // Before anything was recorded there may be no file; then everything is healthy.
+        match &self.health {
+            Some(file) => health::read(file, name),
+            None => health::open(&self.directories.state, self.own.get())
+                .and_then(|file| health::read(&file, name)),
+        }
+    }
+
+    fn set_health(&mut self, name: &str, reason: Option<&str>) -> StoreResult<()> {
+        let file = match self.health.take() {
+            Some(file) => file,
+            None => health::open(&self.directories.state, self.own.get())?,
+        };
+        let result = health::write(&file, name, reason);
+        self.health = Some(file);
+        result
+    }
+
+    fn memory_used_bytes(&self) -> u32 {
+        resident_bytes().map_or(0, |bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+}
+
+/// Private memory of this process: what is resident less what is mapped from files.
+fn resident_bytes() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4096;
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = text
+        .split_ascii_whitespace()
+        .map(|word| word.parse::<u64>().ok());
+    let resident = pages.nth(1)??;
+    let shared = pages.next()??;
+    Some(resident.saturating_sub(shared) * PAGE_BYTES)
+}
+
+#[cfg(test)]
+mod tests;

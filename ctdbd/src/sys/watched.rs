@@ -1,0 +1,16 @@
+//! Sockets in the runtime's watch.
+
+use std::io;
+
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+
+/// Watches a socket for readiness; it must be non-blocking.
+///
+/// # Errors
+/// The runtime cannot watch it.
+pub fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: a `Socket` owns one descriptor, keeps it open and never changes it while it lives, and
+    // it lives as long as the watch that owns it.
+    unsafe { AsyncFd::register(socket) }.map_err(|e| e.into_parts().1)
+}
