@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod client;
+#[cfg(feature = "local-database")]
+pub mod database;
 mod dispatch;
 mod error;
 mod message;

@@ -1,0 +1,136 @@
+//! Locks of the whole cluster, kept as records of the volatile database `g_lock.tdb`: a list of
+//! holders under the lock's name. A holder whose process is gone holds nothing.
+//!
+//! The records' format is that of upstream's client library, which Samba's own g_lock does not
+//! share.
+
+use std::time::Duration;
+
+use ctdb_protocol::control::ProcessExists;
+use ctdb_protocol::types::{DbFlags, GLock, GLockKind, GLockList, ServerId};
+use ctdb_protocol::wire::{Pad, all};
+use ctdb_protocol::{Pnn, encode};
+use tokio::time::sleep;
+
+use super::{Database, DatabaseError, LockedRecord};
+use crate::Client;
+
+/// How long a lock that is held is left alone before it is tried again.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// The database of locks.
+#[derive(Debug)]
+pub struct GLocks {
+    db: Database,
+}
+
+impl GLocks {
+    /// Attaches the database. Once per process: it cannot be opened twice.
+    ///
+    /// # Errors
+    /// As [`Client::attach`].
+    pub async fn open(client: &Client) -> Result<Self, DatabaseError> {
+        let db = client.attach("g_lock.tdb", DbFlags::empty()).await?;
+        Ok(Self { db })
+    }
+
+    /// This process as a holder; `task` tells apart what it holds at the same time.
+    #[must_use]
+    pub fn holder(&self, task: u32) -> ServerId {
+        let pid = u64::from(std::process::id());
+        ServerId {
+            pid,
+            task_id: task,
+            vnn: self.db.pnn.0,
+            unique_id: u64::from(task) << 32 | pid,
+        }
+    }
+
+    /// Waits for a lock.
+    ///
+    /// # Errors
+    /// When `holder` has it already, or the database does not do.
+    pub async fn lock(
+        &self,
+        name: &str,
+        holder: ServerId,
+        kind: GLockKind,
+    ) -> Result<(), DatabaseError> {
+        let key = key(name);
+        loop {
+            let mut record = self.db.fetch_lock(&key, false).await?;
+            let mut list = self.list(&record)?;
+            if list.0.iter().any(|lock| lock.sid == holder) {
+                return Err(self.db.kind("deadlock: this process holds the lock"));
+            }
+            let Some(rival) = list
+                .0
+                .iter()
+                .find(|lock| conflict(lock.kind, kind))
+                .copied()
+            else {
+                list.0.push(GLock {
+                    kind,
+                    pad: Pad::ZERO,
+                    sid: holder,
+                });
+                return record.store(&encode(&list));
+            };
+            // Not with the record locked: the rival may need it to let go.
+            drop(record);
+            if self.lives(&rival.sid).await? {
+                sleep(RETRY).await;
+            } else {
+                self.remove(&key, &rival.sid).await?;
+            }
+        }
+    }
+
+    /// Lets a lock go.
+    ///
+    /// # Errors
+    /// When the database does not do.
+    pub async fn unlock(&self, name: &str, holder: &ServerId) -> Result<(), DatabaseError> {
+        self.remove(&key(name), holder).await
+    }
+
+    async fn remove(&self, key: &[u8], holder: &ServerId) -> Result<(), DatabaseError> {
+        let mut record = self.db.fetch_lock(key, false).await?;
+        let mut list = self.list(&record)?;
+        list.0.retain(|lock| lock.sid != *holder);
+        if list.0.is_empty() {
+            record.delete()
+        } else {
+            record.store(&encode(&list))
+        }
+    }
+
+    fn list(&self, record: &LockedRecord<'_>) -> Result<GLockList, DatabaseError> {
+        all(record.data()).map_err(|source| self.db.malformed("list of lock holders", source))
+    }
+
+    /// Does the holder's process still live?
+    async fn lives(&self, holder: &ServerId) -> Result<bool, DatabaseError> {
+        let Ok(pid) = i32::try_from(holder.pid) else {
+            return Ok(false);
+        };
+        let (status, _) = self
+            .db
+            .client
+            .control_status::<ProcessExists>(Pnn(holder.vnn), &pid)
+            .await
+            .map_err(|source| self.db.control_error(source))?;
+        Ok(status == 0)
+    }
+}
+
+fn conflict(one: GLockKind, other: GLockKind) -> bool {
+    one != GLockKind::READ || other != GLockKind::READ
+}
+
+/// A lock's name as a key: with its NUL.
+fn key(name: &str) -> Vec<u8> {
+    let mut key = name.as_bytes().to_vec();
+    key.push(0);
+    key
+}
