@@ -6,7 +6,7 @@ use crate::table::{COMMANDS, Command, Group, find};
 use std::fmt::Write;
 
 /// Where the brief usage is wrapped.
-const USAGE_WIDTH: usize = 79;
+const USAGE_WIDTH: usize = 75;
 
 /// `ctdb` without a command: options, then all commands in upstream's order.
 pub fn full() -> String {
@@ -95,7 +95,8 @@ pub fn suggestions(word: &str) -> Vec<&'static str> {
         .map(|c| (distance(word, c.name), c.name))
         .filter(|(d, name)| *d <= 1 + name.len() / 4 || (word.len() >= 3 && name.starts_with(word)))
         .collect();
-    near.sort_unstable();
+    // equally near ones stay in the order of the table, which begins with what is used most
+    near.sort_by_key(|(distance, _)| *distance);
     near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 

@@ -50,7 +50,8 @@ impl Console {
         let paths = Paths::from_env().map_err(|e| Failure::say(1, e.to_string()).and(unusable))?;
         let mut report = Report::new();
         let config = Config::load(&paths, &mut report);
-        report.print(level);
+        // what upstream's tool says of its configuration too; notices are the daemon's
+        report.print(level.min(Level::Warning));
         let config = config.map_err(|_| Failure::say(1, unusable))?;
         Ok(Self {
             options,

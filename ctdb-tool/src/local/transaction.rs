@@ -19,6 +19,15 @@ struct Entry {
     key: Vec<u8>,
     header: LtdbHeader,
     data: Vec<u8>,
+    /// Whether the file has it.
+    existed: bool,
+}
+
+/// A record as the file has it, or what stands for one that is missing.
+struct Stored {
+    header: LtdbHeader,
+    data: Vec<u8>,
+    exists: bool,
 }
 
 /// A transaction: holds the database's global lock until its end.
@@ -72,28 +81,30 @@ impl<'a> Transaction<'a> {
     }
 
     /// The record as the file has it. A key that is not there has an empty value.
-    fn stored(&self, key: &[u8]) -> Result<(LtdbHeader, Vec<u8>), Failure> {
-        let value = self
-            .db
-            .tdb
-            .fetch(key)
-            .map_err(|_| Failure::silent(libc::EIO))?;
-        let split = value.as_deref().map(LtdbHeader::split);
-        match split {
-            None => Ok((
-                LtdbHeader::new(0, Pnn::UNKNOWN, RecordFlags::empty()),
-                Vec::new(),
-            )),
-            Some(Ok((header, data))) => Ok((header, data.to_vec())),
-            Some(Err(_)) => Err(Failure::silent(libc::EIO)),
-        }
+    fn stored(&self, key: &[u8]) -> Result<Stored, Failure> {
+        let value = self.db.tdb.fetch(key);
+        let value = value.map_err(|_| Failure::silent(libc::EIO))?;
+        let Some(value) = value else {
+            let header = LtdbHeader::new(0, Pnn::UNKNOWN, RecordFlags::empty());
+            return Ok(Stored {
+                header,
+                data: Vec::new(),
+                exists: false,
+            });
+        };
+        let (header, data) = LtdbHeader::split(&value).map_err(|_| Failure::silent(libc::EIO))?;
+        Ok(Stored {
+            header,
+            data: data.to_vec(),
+            exists: true,
+        })
     }
 
     /// The value of a key as this transaction sees it.
     pub fn fetch(&self, key: &[u8]) -> Result<Vec<u8>, Failure> {
         match self.by_key.get(key) {
             Some(index) => Ok(self.entries[*index].data.clone()),
-            None => Ok(self.stored(key)?.1),
+            None => Ok(self.stored(key)?.data),
         }
     }
 
@@ -108,7 +119,11 @@ impl<'a> Transaction<'a> {
             }
             return Ok(());
         }
-        let (mut header, old) = self.stored(key)?;
+        let Stored {
+            mut header,
+            data: old,
+            exists: existed,
+        } = self.stored(key)?;
         if old == data {
             return Ok(());
         }
@@ -119,19 +134,23 @@ impl<'a> Transaction<'a> {
             key: key.to_vec(),
             header,
             data: data.to_vec(),
+            existed,
         });
         self.changed = true;
         Ok(())
     }
 
     fn seqnum(&self) -> Result<u64, Failure> {
-        let (_, data) = self.stored(SEQNUM_KEY).map_err(|failure| {
-            let code = failure.status();
-            failure.and(format!(
-                "transaction_commit: {} seqnum fetch failed, ret={code}",
-                self.db.name
-            ))
-        })?;
+        let data = self
+            .stored(SEQNUM_KEY)
+            .map(|found| found.data)
+            .map_err(|failure| {
+                let code = failure.status();
+                failure.and(format!(
+                    "transaction_commit: {} seqnum fetch failed, ret={code}",
+                    self.db.name
+                ))
+            })?;
         match <[u8; 8]>::try_from(data.as_slice()) {
             Ok(bytes) => Ok(u64::from_ne_bytes(bytes)),
             Err(_) if data.is_empty() => Ok(0),
@@ -148,7 +167,9 @@ impl<'a> Transaction<'a> {
         let before = self.seqnum()?;
         self.store(SEQNUM_KEY, &(before + 1).to_ne_bytes())?;
         let mut buffer = MarshallBuffer::new(self.db.id);
-        for entry in &self.entries {
+        // a record that came and went inside the transaction must not be deleted from the file
+        let lasting = |entry: &&Entry| entry.existed || !entry.data.is_empty();
+        for entry in self.entries.iter().filter(lasting) {
             buffer.push_with_header(ReqId(0), &entry.header, &entry.key, &entry.data);
         }
         let name = &self.db.name;
