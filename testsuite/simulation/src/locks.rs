@@ -78,6 +78,12 @@ impl Locks {
         self.0.borrow().is_free(Scope::Chain(chain))
     }
 
+    /// Whether somebody holds the lock of the whole file.
+    #[must_use]
+    pub fn is_locked_as_a_whole(&self) -> bool {
+        self.0.borrow().file.is_some()
+    }
+
     /// Queues for a lock.
     #[must_use]
     pub fn ask(&self, scope: Scope) -> oneshot::Receiver<LockGuard> {

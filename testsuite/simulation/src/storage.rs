@@ -245,7 +245,7 @@ impl Table for MemTable {
 
     fn transaction_start(&mut self) -> StoreResult<()> {
         let mut file = self.file.borrow_mut();
-        if !file.all_marked {
+        if !file.locks.is_locked_as_a_whole() {
             return Err(StoreError(format!("{}: transaction without lock", file.name)));
         }
         file.transaction = Some(file.records.clone());

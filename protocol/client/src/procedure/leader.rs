@@ -99,12 +99,10 @@ pub enum Input {
     /// The own situation was read again.
     Status(Status),
     /// A LEADER message.
-    Leader {
-        /// Who sent it.
-        from: Pnn,
-        /// Who leads according to it, or [`Pnn::UNKNOWN`].
-        leader: Pnn,
-    },
+    ///
+    /// Own ones come back too, and nobody can tell where an UNKNOWN comes from: a daemon hands messages
+    /// to its clients as if they were its own.
+    Leader(Pnn),
     /// An ELECTION message.
     Election(Candidate),
     /// A loser's note that it accepts this node (our own nodes only).
@@ -277,7 +275,7 @@ impl Leader {
         match input {
             Input::Timer => {}
             Input::Status(status) => self.take_status(now, status, out),
-            Input::Leader { from, leader } => self.hear_leader(now, from, leader, out),
+            Input::Leader(leader) => self.hear_leader(now, leader, out),
             Input::Election(candidate) => self.hear_candidate(now, candidate, out),
             Input::Yielded(pnn) => self.hear_yield(now, pnn, out),
             Input::Prepared { ok } => self.prepared(now, ok, out),
@@ -534,8 +532,8 @@ impl Leader {
         }
     }
 
-    fn hear_leader(&mut self, now: Instant, from: Pnn, leader: Pnn, out: &mut Vec<Effect>) {
-        if from == self.settings.own {
+    fn hear_leader(&mut self, now: Instant, leader: Pnn, out: &mut Vec<Effect>) {
+        if leader == self.settings.own {
             return;
         }
         if leader == Pnn::UNKNOWN {
@@ -545,12 +543,12 @@ impl Leader {
             if self.leader != self.settings.own {
                 self.lead(now, out);
             }
-        } else if self.leads() && !self.settings.cluster_lock && leader != self.settings.own {
+        } else if self.leads() && !self.settings.cluster_lock {
             out.push(Effect::Log(format!(
-                "Node {from} says that node {leader} leads, so do we: election"
+                "Node {leader} leads, and so does this one: election"
             )));
             self.elect(now, true, out);
-        } else if leader != self.settings.own {
+        } else {
             self.adopt(now, leader);
         }
     }

@@ -40,14 +40,7 @@ fn tell(leader: &mut Leader, at_ms: u64, input: Input) -> Vec<Effect> {
 }
 
 fn hear(leader: &mut Leader, at_ms: u64, from: u32) -> Vec<Effect> {
-    tell(
-        leader,
-        at_ms,
-        Input::Leader {
-            from: Pnn(from),
-            leader: Pnn(from),
-        },
-    )
+    tell(leader, at_ms, Input::Leader(Pnn(from)))
 }
 
 fn changed(from: Pnn, to: Pnn) -> Effect {
@@ -131,10 +124,7 @@ fn the_holder_of_the_lock_reasserts_itself() {
     let mut leader = holder(1);
     assert_eq!(hear(&mut leader, 1_500, 0), []);
     assert!(leader.leads());
-    let unknown = Input::Leader {
-        from: Pnn(0),
-        leader: Pnn::UNKNOWN,
-    };
+    let unknown = Input::Leader(Pnn::UNKNOWN);
     assert_eq!(
         tell(&mut leader, 1_600, unknown),
         [Effect::Broadcast(Pnn(1))]
@@ -172,10 +162,7 @@ fn a_leader_that_may_lead_no_longer_says_so() {
     let race = [Effect::TryLock];
     let mut other = node(2, true);
     hear(&mut other, 1_000, 1);
-    let unknown = Input::Leader {
-        from: Pnn(1),
-        leader: Pnn::UNKNOWN,
-    };
+    let unknown = Input::Leader(Pnn::UNKNOWN);
     assert_eq!(tell(&mut other, 2_000, unknown)[..1], race);
 }
 
@@ -304,14 +291,7 @@ fn unknown_without_lock_is_followed_by_an_election_whoever_starts_it() {
     // Trap 10: a C node that said UNKNOWN may die before its ELECTION.
     let mut leader = node(1, false);
     hear(&mut leader, 1_000, 0);
-    tell(
-        &mut leader,
-        2_000,
-        Input::Leader {
-            from: Pnn(0),
-            leader: Pnn::UNKNOWN,
-        },
-    );
+    tell(&mut leader, 2_000, Input::Leader(Pnn::UNKNOWN));
     assert!(leader.electing());
     let effects = tell(&mut leader, 5_000, Input::Timer);
     assert!(

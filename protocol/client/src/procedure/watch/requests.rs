@@ -58,12 +58,7 @@ impl<E: Environment> Watch<E> {
 
     async fn take(&self, message: &Message) {
         let taken = match message.srvid {
-            Srvid::LEADER => self.read(message, |leader| {
-                self.feed(Input::Leader {
-                    from: message.src,
-                    leader,
-                });
-            }),
+            Srvid::LEADER => self.read(message, |leader| self.feed(Input::Leader(leader))),
             Srvid::ELECTION => self.read(message, |election| {
                 self.feed(Input::Election(candidate(&election)));
             }),
