@@ -1,6 +1,6 @@
 //! A program of ours at the other end of a socket, which is its standard input and output.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 pub struct Helper {
     child: Child,
     stream: Rc<UnixStream>,
+    /// The same socket, for writing without asking the runtime whether it can be written.
+    direct: StdStream,
 }
 
 impl Helper {
@@ -33,6 +35,7 @@ impl Helper {
             .spawn()?;
         Ok(Self {
             child,
+            direct: ours.try_clone()?,
             stream: Rc::new(UnixStream::from_std(ours)?),
         })
     }
@@ -52,6 +55,6 @@ impl Helper {
     /// Sends a small frame at once; false if the helper cannot take it, and so is of no more use.
     #[must_use]
     pub fn send(&self, frame: &[u8]) -> bool {
-        matches!(self.stream.try_write(frame), Ok(written) if written == frame.len())
+        matches!((&self.direct).write(frame), Ok(written) if written == frame.len())
     }
 }
