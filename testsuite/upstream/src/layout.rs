@@ -84,7 +84,10 @@ fn theirs(options: &Options, upstream: &Path, root: &Path) -> Result<()> {
 fn mixed(options: &Options, nodes: &[NodeProgram], root: &Path) -> Result<()> {
     let rust = root.join("rust");
     fs::create_dir_all(&rust)?;
-    fs::rename(root.join("bin/ctdbd"), rust.join("ctdbd"))?;
+    let daemon = root.join("bin/ctdbd");
+    if daemon.exists() {
+        fs::rename(&daemon, rust.join("ctdbd"))?;
+    }
     let mut script = String::from("#!/bin/sh\ncase \"${CTDB_BASE##*/}\" in\n");
     for (number, node) in nodes.iter().enumerate() {
         script.push_str(&format!(
@@ -93,9 +96,8 @@ fn mixed(options: &Options, nodes: &[NodeProgram], root: &Path) -> Result<()> {
         ));
     }
     script.push_str("*) echo \"no program for $CTDB_BASE\" >&2; exit 1 ;;\nesac\n");
-    let path = root.join("bin/ctdbd");
-    fs::write(&path, script)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    fs::write(&daemon, script)?;
+    fs::set_permissions(&daemon, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
