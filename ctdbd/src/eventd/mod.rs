@@ -1,0 +1,17 @@
+//! The event daemon (`ctdb-eventd`) and its command line client (`ctdb-event`).
+//!
+//! The daemon runs the scripts of an event, one after the other, as its clients ask over its
+//! socket: `script` knows the directories, `process` runs one program, `run` the scripts of an
+//! event and decides which event goes first, `server` speaks with clients, `client` and `tool`
+//! are the other end.
+
+pub mod client;
+pub mod process;
+pub mod run;
+pub mod script;
+mod server;
+mod status;
+mod tool;
+
+pub use server::main as daemon_main;
+pub use tool::main as tool_main;
