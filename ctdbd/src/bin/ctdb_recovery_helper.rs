@@ -1,0 +1,12 @@
+//! One recovery; see [`ctdbd::recovery_helper`].
+
+use std::process::exit;
+
+fn main() {
+    let mut args = std::env::args();
+    let program = args
+        .next()
+        .unwrap_or_else(|| "ctdb_recovery_helper".to_owned());
+    let args: Vec<String> = args.collect();
+    exit(ctdbd::recovery_helper::main(&program, &args));
+}
