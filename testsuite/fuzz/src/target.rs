@@ -148,7 +148,7 @@ fn message(sample: &Sample) -> Result<bool, String> {
 
 /// Even ids are requests, odd ones replies.
 fn event_packet(sample: &Sample) -> Result<bool, String> {
-    if sample.id % 2 == 0 {
+    if sample.id.is_multiple_of(2) {
         event_round::<event::Request>(&sample.bytes)
     } else {
         event_round::<event::Reply>(&sample.bytes)
