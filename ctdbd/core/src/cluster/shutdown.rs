@@ -12,6 +12,9 @@ use crate::event::{self, Then};
 use crate::shared::{RunState, Shared, Timer};
 use crate::timer::TimerId;
 
+/// How long an unanswered request for a takeover run is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How far the way down has come.
 #[derive(Debug)]
 pub struct Shutdown {
@@ -22,7 +25,12 @@ pub struct Shutdown {
 #[derive(Debug)]
 enum Step {
     /// The leader moves addresses elsewhere.
-    Takeover(TimerId),
+    Takeover {
+        /// The next look whether it is still worth waiting.
+        tick: TimerId,
+        /// The end of patience, on the monotonic clock.
+        until_us: u64,
+    },
     /// `[failover] shutdown extra timeout`.
     Extra,
     /// The `shutdown` event.
@@ -36,17 +44,13 @@ impl Cluster {
             return false;
         }
         cx.notice("Shutdown sequence commencing.");
-        let others = cx.members.iter().any(|m| m.pnn != cx.pnn && m.connected());
         let was_serving = cx.run_state >= RunState::FirstRecovery;
         super::boot::enter(cx, RunState::Shutdown);
         let limit_s = cx.settings.shutdown_failover_timeout_s;
-        if limit_s > 0 && others && was_serving && !cx.settings.failover_disabled {
-            let timer = cx.arm(Duration::from_secs(u64::from(limit_s)), Timer::Shutdown);
-            self.shutdown = Some(Shutdown {
-                code,
-                step: Step::Takeover(timer),
-            });
-            request_takeover_run(cx, reply_srvid(cx.pnn));
+        if limit_s > 0 && others_there(cx) && was_serving && !cx.settings.failover_disabled {
+            let until_us = cx.now.after(Duration::from_secs(u64::from(limit_s)));
+            let step = ask_for_takeover(cx, until_us);
+            self.shutdown = Some(Shutdown { code, step });
         } else {
             self.shutdown = Some(Shutdown {
                 code,
@@ -62,11 +66,13 @@ impl Cluster {
         let Some(Shutdown { step, .. }) = &mut self.shutdown else {
             return;
         };
-        let Step::Takeover(timer) = step else { return };
+        let Step::Takeover { tick, .. } = step else {
+            return;
+        };
         if srvid != reply_srvid(cx.pnn) {
             return;
         }
-        cx.timers.disarm(*timer);
+        cx.timers.disarm(*tick);
         *step = Step::Extra;
         let answer = data
             .first_chunk()
@@ -87,10 +93,19 @@ impl Cluster {
     pub fn shutdown_wait_over(&mut self, cx: &mut Shared) {
         match &mut self.shutdown {
             Some(Shutdown {
-                step: step @ Step::Takeover(_),
+                step: step @ Step::Takeover { .. },
                 ..
             }) => {
-                *step = Step::Extra;
+                let Step::Takeover { until_us, .. } = *step else {
+                    return;
+                };
+                if !others_there(cx) {
+                    return self.leave(cx);
+                }
+                if cx.now.monotonic_us < until_us {
+                    *step = ask_for_takeover(cx, until_us);
+                    return;
+                }
                 cx.warning("Takeover run before shutdown timed out");
                 self.leave(cx);
             }
@@ -117,6 +132,21 @@ impl Cluster {
         cx.notice("Shutdown sequence complete, exiting.");
         cx.out.push(Effect::Exit { code });
     }
+}
+
+/// Whether there is anyone to take the addresses over.
+fn others_there(cx: &Shared) -> bool {
+    let own = cx.pnn;
+    cx.members.iter().any(|m| m.pnn != own && m.connected())
+}
+
+/// Asks the leader for a takeover run, and has it asked again soon: a request dies with its leader,
+/// and when a whole cluster goes down the leader is one of those that leave.
+fn ask_for_takeover(cx: &mut Shared, until_us: u64) -> Step {
+    request_takeover_run(cx, reply_srvid(cx.pnn));
+    let left = Duration::from_micros(until_us.saturating_sub(cx.now.monotonic_us));
+    let tick = cx.arm(ASK_AGAIN.min(left), Timer::Shutdown);
+    Step::Takeover { tick, until_us }
 }
 
 /// Where the leader answers a daemon on its way down.
