@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ctdb_client::{Client, ControlError};
+use ctdb_core::shared::RecoveryMode;
 use ctdb_protocol::Control;
 use ctdb_protocol::Pnn;
 use tokio::task::LocalSet;
@@ -145,6 +146,50 @@ impl Cluster {
     #[must_use]
     pub fn generation(&self, node: u32) -> u32 {
         self.life(node).node.borrow().shared().vnn_map.generation.0
+    }
+
+    /// Waits until the nodes agree with each other, whichever of them run and are active.
+    ///
+    /// # Panics
+    /// They do not in time; the log is printed.
+    pub async fn expect_settled(&self, active: &[u32], limit: Duration) -> Duration {
+        let wanted: Vec<Pnn> = active.iter().map(|pnn| Pnn(*pnn)).collect();
+        let settled = |world: &World| {
+            let mut generations = wanted.iter().map(|pnn| {
+                let life = world.life(*pnn)?;
+                let node = life.node.borrow();
+                let shared = node.shared();
+                let normal = shared.recovery_mode == RecoveryMode::Normal;
+                (normal && shared.vnn_map.nodes == wanted).then_some(shared.vnn_map.generation)
+            });
+            let first = generations.next().flatten();
+            first.is_some() && generations.all(|generation| generation == first)
+        };
+        match self.wait_until(limit, settled).await {
+            Some(took) => took,
+            None => {
+                self.print_log();
+                panic!("seed {}: {active:?} not settled after {limit:?}", self.world.setup.seed)
+            }
+        }
+    }
+
+    /// Fails if a checker has found something.
+    ///
+    /// # Panics
+    /// It has; the log is printed.
+    pub fn expect_no_violation(&self) {
+        let violations = self.violations();
+        if !violations.is_empty() {
+            self.print_log();
+            panic!("seed {}: {violations:?}", self.world.setup.seed);
+        }
+    }
+
+    /// How many lines of the log contain this.
+    #[must_use]
+    pub fn count_in_log(&self, text: &str) -> usize {
+        self.world.log.borrow().iter().filter(|line| line.text.contains(text)).count()
     }
 
     /// What checkers have found so far.

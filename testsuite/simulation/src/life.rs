@@ -68,7 +68,7 @@ impl Life {
     pub fn begin(world: &Rc<World>, pnn: Pnn) -> Rc<Self> {
         let disk = Rc::clone(&world.disks[pnn.0 as usize]);
         let node = Node::new(NodeConfig {
-            settings: settings(world),
+            settings: settings(world, pnn),
             tunables: world.tunables(),
             nodes: world.nodes_list(),
             storage: Box::new(MemStorage(disk)),
@@ -441,10 +441,10 @@ fn passes(filter: ScanFilter, value: &[u8]) -> bool {
     }
 }
 
-fn settings(world: &World) -> Settings {
+fn settings(world: &World, pnn: Pnn) -> Settings {
     Settings {
         pid: DAEMON_PID,
-        cluster_lock: world.setup.cluster_lock.then(|| "/sim/cluster.lock".to_owned()),
+        cluster_lock: world.uses_lock(pnn).then(|| "/sim/cluster.lock".to_owned()),
         test_mode: world.setup.fast_start,
         failover_disabled: false,
         shutdown_failover_timeout_s: 10,

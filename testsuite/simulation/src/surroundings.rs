@@ -52,7 +52,7 @@ impl Environment for Surroundings {
     fn configuration(&self) -> Configuration {
         Configuration {
             leader_timeout: Duration::from_secs(5),
-            cluster_lock: self.world.setup.cluster_lock,
+            cluster_lock: self.world.uses_lock(self.life.pnn),
             fast_start: self.world.setup.fast_start,
             test_mode: false,
             failover_disabled: false,

@@ -32,6 +32,8 @@ pub struct Setup {
     pub nodes: u32,
     /// Whether there is a cluster lock.
     pub cluster_lock: bool,
+    /// Nodes whose configuration forgot the cluster lock.
+    pub without_lock: Vec<u32>,
     /// Test mode: quick start.
     pub fast_start: bool,
     /// Number of public addresses.
@@ -50,6 +52,7 @@ impl Setup {
             seed,
             nodes: 3,
             cluster_lock: true,
+            without_lock: Vec::new(),
             fast_start: true,
             addresses: 4,
             tunables: Vec::new(),
@@ -125,6 +128,12 @@ impl World {
     pub fn next_life(&self) -> u64 {
         self.lives_begun.set(self.lives_begun.get() + 1);
         self.lives_begun.get()
+    }
+
+    /// Whether a node is configured with the cluster lock.
+    #[must_use]
+    pub fn uses_lock(&self, node: Pnn) -> bool {
+        self.setup.cluster_lock && !self.setup.without_lock.contains(&node.0)
     }
 
     /// All node numbers.

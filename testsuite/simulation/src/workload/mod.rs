@@ -2,4 +2,5 @@
 //! chain locks, and ask the daemon for what is not here.
 
 pub mod increments;
+pub mod records;
 pub mod transactions;

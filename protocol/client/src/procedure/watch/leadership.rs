@@ -16,7 +16,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use super::view::View;
+use super::view::{View, numbers};
 use super::{Watch, ports};
 use crate::ControlError;
 use crate::procedure::ask::{ask, ask_all};
@@ -162,15 +162,17 @@ impl<E: Environment> Watch<E> {
         Ok(view)
     }
 
-    /// Begins the first election at once when no leader can exist: every node is connected and none
-    /// has ever been part of a recovery.
+    /// Begins the first election at once when no leader can exist: every node is connected to every
+    /// other, and none has ever been part of a recovery. Whoever sees the last connection come up
+    /// notices first.
     pub(super) async fn start_cold(&self, view: &View) {
         let waiting = {
             let leader = self.leader.borrow();
             leader.leader() == Pnn::UNKNOWN && !leader.electing()
         };
         let connected = view.connected();
-        if !waiting || connected.len() != undeleted(&view.nodes) {
+        let all = undeleted(&view.nodes);
+        if !waiting || connected.len() != all {
             return;
         }
         let limit = view.tunables.recover_timeout();
@@ -179,7 +181,14 @@ impl<E: Environment> Watch<E> {
             map.as_ref()
                 .is_ok_and(|map| map.generation == Generation::INVALID)
         });
-        if all_new {
+        if !all_new {
+            return;
+        }
+        let maps = ask_all::<GetNodeMap>(&self.client, &connected, &(), limit).await;
+        let all_meshed = maps
+            .into_iter()
+            .all(|(_, map)| map.is_ok_and(|map| numbers(&map, View::NOT_CONNECTED).len() == all));
+        if all_meshed {
             self.feed(Input::ColdStart);
         }
     }

@@ -17,6 +17,9 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Flags of nodes that cannot be reached.
+    pub(super) const NOT_CONNECTED: NodeFlags = NodeFlags::DISCONNECTED.union(NodeFlags::DELETED);
+
     /// Number of lines of the nodes list; bans are measured by it.
     pub(super) fn size(&self) -> u32 {
         u32::try_from(self.nodes.nodes.len()).unwrap_or(u32::MAX)
@@ -29,7 +32,7 @@ impl View {
 
     /// Nodes that are connected, own one included, ascending.
     pub(super) fn connected(&self) -> Vec<Pnn> {
-        numbers(&self.nodes, NodeFlags::DISCONNECTED | NodeFlags::DELETED)
+        numbers(&self.nodes, Self::NOT_CONNECTED)
     }
 
     /// Nodes that take part in the cluster, ascending.
@@ -44,7 +47,7 @@ impl View {
 }
 
 /// Nodes that have none of these flags.
-fn numbers(map: &NodeMap, without: NodeFlags) -> Vec<Pnn> {
+pub(super) fn numbers(map: &NodeMap, without: NodeFlags) -> Vec<Pnn> {
     let wanted = |node: &&NodeAndFlags| !node.flags.intersects(without);
     map.nodes
         .iter()
