@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The port where the service `ctdb` is not known to the machine.
 pub const DEFAULT_PORT: u16 = 4379;
@@ -135,12 +136,15 @@ fn reason(e: &std::io::Error) -> String {
     }
 }
 
-/// The TCP port of all nodes: the service `ctdb` of `/etc/services`, else 4379.
+/// The TCP port of all nodes: the service `ctdb` of `/etc/services`, else 4379. Looked up once.
 pub fn port() -> u16 {
-    std::fs::read_to_string("/etc/services")
-        .ok()
-        .and_then(|services| service_port(&services, "ctdb"))
-        .unwrap_or(DEFAULT_PORT)
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| {
+        std::fs::read_to_string("/etc/services")
+            .ok()
+            .and_then(|services| service_port(&services, "ctdb"))
+            .unwrap_or(DEFAULT_PORT)
+    })
 }
 
 /// A TCP service's port by name or alias.
