@@ -28,6 +28,8 @@ pub fn link_address(index: i32, protocol: u16, hardware: &[u8]) -> io::Result<So
     // Hardware type and packet type are for received packets only.
     bytes.extend_from_slice(&[0, 0, 0, length]);
     bytes.extend_from_slice(hardware);
+    // The kernel refuses anything shorter than its own declaration (EINVAL).
+    bytes.resize(bytes.len().max(size_of::<libc::sockaddr_ll>()), 0);
     let storage_size = size_of::<SockAddrStorage>();
     if bytes.len() > storage_size {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -39,5 +41,17 @@ pub fn link_address(index: i32, protocol: u16, hardware: &[u8]) -> io::Result<So
     unsafe {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut storage).cast::<u8>(), bytes.len());
         Ok(SockAddr::new(storage, used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_never_shorter_than_the_kernel_takes() {
+        let length = |hardware| link_address(1, ETH_P_ALL, hardware).unwrap().len();
+        assert_eq!(length(&[0; 6]), 20);
+        assert_eq!(length(&[0; 20]), 32);
     }
 }
