@@ -71,6 +71,13 @@ impl Running {
         }
     }
 
+    /// Kills its process group.
+    pub fn kill(&self) {
+        if let Some(group) = self.group {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -85,9 +92,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            let _ = killpg(group, Signal::SIGKILL);
-        }
+        self.kill();
     }
 }
 
