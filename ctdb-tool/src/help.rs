@@ -108,7 +108,8 @@ pub fn knows(word: &str) -> bool {
 fn options() -> String {
     let mut text = String::from("Usage: [OPTION...]\n");
     let lefts: Vec<String> = OPTIONS.iter().map(left).collect();
-    let width = lefts.iter().map(String::len).max().unwrap_or(0);
+    // popt leaves three more columns than the widest option needs
+    let width = lefts.iter().map(String::len).max().unwrap_or(0) + 3;
     for (option, left) in OPTIONS.iter().zip(&lefts) {
         let _ = writeln!(text, "  {left:width$}  {}", option.help);
     }

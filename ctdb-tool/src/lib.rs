@@ -98,7 +98,13 @@ fn run(mut options: Options, rest: Vec<String>) -> i32 {
     match execute(command, options, args) {
         Ok(status) => status,
         Err(Failure::Usage) => {
-            print!("{}", help::usage(Some(command)));
+            // `sync` is an old name
+            let named = if command.name == "sync" {
+                "ipreallocate"
+            } else {
+                command.name
+            };
+            print!("{}", help::usage(table::find(named)));
             1
         }
         Err(Failure::Stop { status, lines }) => {

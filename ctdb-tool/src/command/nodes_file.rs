@@ -26,8 +26,7 @@ pub fn listnodes(console: &mut Console, args: &[String]) -> Outcome {
 
 /// `ctdb reloadnodes`: if all connected nodes have the same list, and it changed in ways a running cluster
 /// can follow, they all read it while recoveries are held off.
-pub async fn reloadnodes(session: &mut Session, args: &[String]) -> Outcome {
-    none(args)?;
+pub async fn reloadnodes(session: &mut Session, _args: &[String]) -> Outcome {
     let running = session.nodemap().await?;
     let listed = read(&session.console)?;
     agreed(session, &running, &listed).await?;
