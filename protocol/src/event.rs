@@ -220,6 +220,44 @@ impl Wire for Reply {
     }
 }
 
+/// Random requests and replies.
+#[cfg(any(test, feature = "sample"))]
+mod samples {
+    use super::*;
+    use crate::sample::{Random, Sample};
+
+    impl Sample for ScriptList {
+        fn sample(random: &mut Random) -> Self {
+            Self(Sample::sample(random))
+        }
+    }
+
+    impl Sample for Request {
+        fn sample(random: &mut Random) -> Self {
+            match random.below(3) {
+                0 => Self::Run(Sample::sample(random)),
+                1 => Self::Status(Sample::sample(random)),
+                _ => Self::Script(Sample::sample(random)),
+            }
+        }
+    }
+
+    impl Sample for Reply {
+        fn sample(random: &mut Random) -> Self {
+            let command = Command::NAMED[random.below(Command::NAMED.len())].0;
+            match bool::sample(random) {
+                true => Self::plain(command, i32::sample(random) | 1),
+                false if command == Command::STATUS => Self {
+                    command,
+                    result: 0,
+                    status: Some(Sample::sample(random)),
+                },
+                false => Self::plain(command, 0),
+            }
+        }
+    }
+}
+
 /// A whole packet.
 #[must_use]
 pub fn packet<T: Wire>(reqid: ReqId, body: &T) -> Bytes {

@@ -23,6 +23,13 @@ macro_rules! ids {
             }
         }
 
+        #[cfg(any(test, feature = "sample"))]
+        impl $crate::sample::Sample for $name {
+            fn sample(random: &mut $crate::sample::Random) -> Self {
+                Self($crate::sample::Sample::sample(random))
+            }
+        }
+
         impl Wire for $name {
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);

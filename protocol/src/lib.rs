@@ -16,6 +16,8 @@ pub mod frame;
 pub mod hash;
 pub mod message;
 pub mod packet;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
 pub mod srvid;
 pub mod text;
 pub mod types;

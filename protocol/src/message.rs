@@ -38,6 +38,20 @@ macro_rules! messages {
             Other(Srvid, Blob),
         }
 
+        #[cfg(any(test, feature = "sample"))]
+        impl Message {
+            /// Every port with a type.
+            pub const PORTS: &'static [Srvid] = &[$(Srvid::$srvid),*];
+
+            /// A random message to a port.
+            pub fn sample(srvid: Srvid, random: &mut $crate::sample::Random) -> Self {
+                match srvid {
+                    $(Srvid::$srvid => Self::$name($crate::sample::Sample::sample(random)),)*
+                    _ => Self::Other(srvid, $crate::sample::Sample::sample(random)),
+                }
+            }
+        }
+
         impl Message {
             /// Reads the payload of a message to `srvid`.
             ///

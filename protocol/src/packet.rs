@@ -232,6 +232,17 @@ macro_rules! operations {
         /// Every operation and its name.
         pub const OPERATIONS: &[(u32, &str)] = &[$(($number, stringify!($constant))),*];
 
+        #[cfg(any(test, feature = "sample"))]
+        impl Packet {
+            /// A random body; none for an operation that does not exist.
+            pub fn sample(operation: u32, random: &mut $crate::sample::Random) -> Option<Self> {
+                match operation {
+                    $($number => Some(Self::$name($crate::sample::Sample::sample(random))),)*
+                    _ => None,
+                }
+            }
+        }
+
         impl Packet {
             /// The number of the operation.
             #[must_use]
@@ -658,5 +669,42 @@ impl Body for ReqTunnel {
 
     fn payload(&self) -> usize {
         self.data.len()
+    }
+}
+
+/// Random bodies, field by field.
+#[cfg(any(test, feature = "sample"))]
+mod samples {
+    use super::*;
+    use crate::sample::{Random, Sample};
+
+    macro_rules! bodies {
+        ($($name:ident { $($field:ident),* })*) => {$(
+            impl Sample for $name {
+                fn sample(random: &mut Random) -> Self {
+                    Self { $($field: Sample::sample(random)),* }
+                }
+            }
+        )*};
+    }
+
+    bodies! {
+        ReqCall { flags, db_id, callid, hopcount, key, calldata }
+        ReplyCall { status, data }
+        ReplyError { status, msg }
+        ReqDmaster { db_id, pad, rsn, dmaster, key, data, record_flags }
+        ReplyDmaster { db_id, pad, rsn, key, data, record_flags }
+        ReqMessage { srvid, data }
+        ReqControl { opcode, pad, srvid, client_id, flags, data }
+        ReplyControl { status, data, errormsg }
+        ReqKeepalive { version, uptime_s }
+        ReqTunnel { tunnel_id, flags, data }
+    }
+
+    /// Always there: padding makes absent flags look like flags of zero.
+    impl Sample for Option<RecordFlags> {
+        fn sample(random: &mut Random) -> Self {
+            Some(Sample::sample(random))
+        }
     }
 }

@@ -9,6 +9,13 @@ macro_rules! wire_struct {
         #[derive(Debug, Clone, PartialEq, Eq)]
         $vis struct $name { $($(#[$field_meta])* pub $field: $type),* }
 
+        #[cfg(any(test, feature = "sample"))]
+        impl $crate::sample::Sample for $name {
+            fn sample(random: &mut $crate::sample::Random) -> Self {
+                Self { $($field: $crate::sample::Sample::sample(random)),* }
+            }
+        }
+
         impl $crate::wire::Wire for $name {
             fn put(&self, out: &mut Vec<u8>) {
                 $($crate::wire::Wire::put(&self.$field, out);)*
@@ -33,6 +40,13 @@ macro_rules! wire_flags {
             $vis struct $name: $int {
                 $($(#[$flag_meta $($args)*])* const $flag = $value;)*
                 const _ = !0;
+            }
+        }
+
+        #[cfg(any(test, feature = "sample"))]
+        impl $crate::sample::Sample for $name {
+            fn sample(random: &mut $crate::sample::Random) -> Self {
+                Self::from_bits_retain($crate::sample::Sample::sample(random))
             }
         }
 
@@ -68,6 +82,13 @@ macro_rules! wire_enum {
             #[must_use]
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Self::$value => Some($text),)* _ => None }
+            }
+        }
+
+        #[cfg(any(test, feature = "sample"))]
+        impl $crate::sample::Sample for $name {
+            fn sample(random: &mut $crate::sample::Random) -> Self {
+                Self($crate::sample::Sample::sample(random))
             }
         }
 
@@ -118,6 +139,17 @@ macro_rules! controls {
         #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
         pub enum Request { $($name($request)),* }
 
+        #[cfg(any(test, feature = "sample"))]
+        impl Request {
+            /// A random request to control `code`; none for a control that is not live.
+            pub fn sample(code: u32, random: &mut $crate::sample::Random) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*
+                    _ => None,
+                }
+            }
+        }
+
         impl Request {
             /// The control's number.
             #[must_use]
@@ -153,6 +185,17 @@ macro_rules! controls {
         #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
         #[allow(clippy::large_enum_variant, reason = "short-lived; counters are asked for rarely")]
         pub enum Reply { $($name($reply)),* }
+
+        #[cfg(any(test, feature = "sample"))]
+        impl Reply {
+            /// A random reply of control `code`; none for a control that is not live.
+            pub fn sample(code: u32, random: &mut $crate::sample::Random) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*
+                    _ => None,
+                }
+            }
+        }
 
         impl Reply {
             /// The control's number.
