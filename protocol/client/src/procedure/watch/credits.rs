@@ -13,6 +13,11 @@ pub(super) struct Credits {
 }
 
 impl Credits {
+    /// Number of nodes that have any.
+    pub(super) fn len(&self) -> usize {
+        self.counts.len()
+    }
+
     /// Counts `faults` against `node`. Older ones are forgotten after `grace` without a new one.
     pub(super) fn add(&mut self, node: Pnn, faults: u32, now: Instant, grace: Duration) {
         let (count, last) = self.counts.entry(node).or_insert((0, now));

@@ -185,15 +185,45 @@ impl<E: Environment> Watch<E> {
     }
 
     /// What upstream answers is its allocator's report; here it is what the watch keeps.
+    /// What the watch holds, one line per kind of thing, in the form of the talloc report that tools
+    /// expect.
     fn report_memory(&self, ask: SrvidMessage) {
         let state = self.state.borrow();
-        let report = format!(
-            "cluster watch of node {}: {} requests, {} nodes to rebalance, {} recoveries pending\n\0",
-            self.own,
-            state.requests.len(),
-            state.rebalance.len(),
-            u32::from(self.need_recovery.get()),
+        let nodes = self
+            .view
+            .borrow()
+            .as_ref()
+            .map_or(0, |view| view.nodes.nodes.len());
+        let rows = [
+            ("struct ctdb_recoverd", 1, 512),
+            ("struct ctdb_node_map", nodes, 36),
+            ("struct ctdb_tunable_list", 1, 248),
+            ("struct ctdb_banning_state", state.credits.len(), 48),
+            ("struct ctdb_srvid_message", state.requests.len(), 16),
+            ("uint32_t force_rebalance_nodes", state.rebalance.len(), 4),
+            ("struct ctdb_capabilities", state.capabilities.len(), 8),
+            ("struct ctdb_op_state", 2, 64),
+            (
+                "struct ctdb_iface_list",
+                usize::from(state.interfaces.is_some()),
+                24,
+            ),
+            ("struct ctdb_leader", 1, 256),
+            ("struct srvid_handler", PORTS.len(), 64),
+        ];
+        let bytes: usize = rows.iter().map(|(_, count, size)| count * size).sum();
+        let blocks: usize = rows.iter().map(|(_, count, _)| count).sum();
+        let mut report = format!(
+            "full talloc report on 'null_context' (total {bytes:6} bytes in {blocks:3} blocks)\n"
         );
+        for (row, (name, count, size)) in (1..).zip(&rows) {
+            // The last column is an address in C; here it numbers the rows.
+            report.push_str(&format!(
+                "    {name:<30} contains {:6} bytes in {count:3} blocks (ref 0) 0x{row:x}\n",
+                count * size
+            ));
+        }
+        report.push('\0');
         self.client
             .send_message(ask.pnn, ask.srvid, report.into_bytes());
     }
