@@ -256,7 +256,7 @@ fn settings(config: &Config, paths: &Paths) -> Settings {
         start_as_stopped: config.legacy.start_as_stopped,
         leader_capability: config.cluster.leader_capability,
         lmaster_capability: config.legacy.lmaster_capability,
-        samba_version: forced.unwrap_or(u32::from(major) << 16 | u32::from(minor)),
+        samba_version: forced.unwrap_or_else(|| u32::from(major) << 16 | u32::from(minor)),
         strict_version: forced.is_some(),
         log_level: log::current_level(),
     }

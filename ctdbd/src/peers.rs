@@ -2,6 +2,7 @@
 //! only from the one that we accepted; a peer counts as connected while both stand.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -42,6 +43,19 @@ struct Peer {
     dirty: bool,
 }
 
+impl Peer {
+    fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            from: None,
+            to: None,
+            connecting: None,
+            up: false,
+            dirty: false,
+        }
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         if let Some(task) = self.connecting.take() {
@@ -73,16 +87,8 @@ impl Peers {
         self.table
             .retain(|pnn, peer| peers.contains(&(*pnn, peer.address)));
         for (pnn, address) in peers {
-            if !self.table.contains_key(&pnn) {
-                let peer = Peer {
-                    address,
-                    from: None,
-                    to: None,
-                    connecting: None,
-                    up: false,
-                    dirty: false,
-                };
-                self.table.insert(pnn, peer);
+            if let Entry::Vacant(place) = self.table.entry(pnn) {
+                place.insert(Peer::new(address));
                 self.connect(pnn);
             }
         }
