@@ -18,10 +18,17 @@ const FLAG_NAMES: [(RecordFlags, &str); 7] = [
     (RecordFlags::RO_REVOKE_COMPLETE, "RO_REVOKE_COMPLETE"),
 ];
 
-/// `key(4) = "key2"`: printable ASCII as it is, all else, quotes and backslashes as `\22`.
+/// `key(4) = "key2"`, with the bytes as [`write_quoted`] shows them.
 pub fn write_bytes(out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<()> {
-    write!(out, "{name}({}) = \"", bytes.len())?;
+    write!(out, "{name}({}) = ", bytes.len())?;
+    write_quoted(out, bytes)?;
+    out.write_all(b"\n")
+}
+
+/// `"key2"`: printable ASCII as it is, all else, quotes and backslashes as `\22`.
+pub fn write_quoted(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    out.write_all(b"\"")?;
     let mut rest = bytes;
     while !rest.is_empty() {
         let length = rest.iter().take_while(|byte| plain(**byte)).count();
@@ -35,7 +42,7 @@ pub fn write_bytes(out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<
             None => odd,
         };
     }
-    out.write_all(b"\"\n")
+    out.write_all(b"\"")
 }
 
 /// The lines `dmaster`, `rsn` and `flags`.
