@@ -16,3 +16,6 @@ mod tracking;
 mod update;
 
 pub use service::Failover;
+
+#[cfg(test)]
+mod tests;

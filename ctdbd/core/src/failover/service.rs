@@ -246,7 +246,3 @@ impl Failover {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

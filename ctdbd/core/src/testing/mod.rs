@@ -2,7 +2,7 @@
 
 mod calls;
 mod controls;
-mod memory;
+pub(crate) mod memory;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

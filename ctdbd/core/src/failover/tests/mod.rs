@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One node on a made-up machine: scripts that put addresses on interfaces and take them off, a file of
+//! public addresses, and a note of all that was sent.
+
+mod configure;
+mod host;
+mod moves;
+mod tracking;
