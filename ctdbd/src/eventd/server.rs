@@ -27,12 +27,25 @@ use super::script;
 use crate::log::{self, error, notice, warning};
 use crate::socket_daemon::{self, Code, Service, Settings};
 
+const HELP: &str = "\
+Usage: ctdb-eventd [OPTION...]
+  -P, --pid=PID           pid to wait for
+  -S, --startup-fd=FD     file descriptor to notify of successful start
+
+Help options:
+  -?, --help              Show this help message
+";
+
 /// Far above any request: a request is names and arguments.
 const MAX_PACKET_BYTES: usize = 16 << 20;
 
 /// The program; answers with its exit code.
 #[must_use]
 pub fn main() -> i32 {
+    if let Some("-?" | "--help") = std::env::args().nth(1).as_deref() {
+        print!("{HELP}");
+        return 0;
+    }
     let settings = match settings_from_arguments() {
         Ok(settings) => settings,
         Err(text) => {

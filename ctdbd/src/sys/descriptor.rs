@@ -18,3 +18,15 @@ pub fn write_to(fd: i32, bytes: &[u8]) -> io::Result<()> {
     let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
     file.write_all(bytes)
 }
+
+/// Keeps an inherited descriptor away from programs that this process runs.
+///
+/// # Errors
+/// The descriptor is not open.
+pub fn close_on_exec(fd: i32) -> io::Result<()> {
+    // SAFETY: F_SETFD takes a number and touches no memory; a number that is not open is an error.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
