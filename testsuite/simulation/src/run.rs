@@ -68,7 +68,9 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         let writer = transactions.clone().work(Rc::clone(&cluster.world), cluster.world.dice());
         spawn_local(writer);
         let mut nemesis = Nemesis::new(cluster.clone());
-        nemesis.rage(time).await;
+        // Two of them, so that faults overlap.
+        let mut helper = Nemesis::new(cluster.clone());
+        tokio::join!(nemesis.rage(time), helper.rage(time));
         if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
             violations.extend(complaints.into_iter().map(|text| format!("did not recover: {text}")));
         }
@@ -79,7 +81,7 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         let world = &cluster.world;
         violations.extend(cluster.violations());
         violations.extend(commits::check_quiet(world, &transactions.ledger.borrow()));
-        let (counts, exact) = (increments.counts.borrow(), !nemesis.lost_data);
+        let (counts, exact) = (increments.counts.borrow(), !(nemesis.lost_data || helper.lost_data));
         violations.extend(increments_checker::check_quiet(world, &counts, exact));
         violations.extend(LOST_ANSWERS.with(|lost| std::mem::take(&mut *lost.borrow_mut())));
         let report = Report {

@@ -16,11 +16,16 @@ use crate::cluster_lock::ClusterLock;
 use crate::life::Life;
 use crate::world::World;
 
+/// Number of packets that are kept.
+const SAMPLES: usize = 400;
+
 /// All invariants with what they remember.
 #[derive(Debug, Default)]
 pub struct Checkers {
     /// What did not hold, in words.
     pub violations: Vec<String>,
+    /// Some of the packets that were sent, for tests that send them again, damaged.
+    pub sampled: Vec<Bytes>,
     generation: generation::Agreement,
     rsn: rsn::Growth,
     /// Who leads.
@@ -39,6 +44,9 @@ impl Checkers {
 
     /// A daemon sends a packet to a peer.
     pub fn packet_sent(&mut self, life: &Life, lock: &ClusterLock, packet: &Bytes) {
+        if self.sampled.len() < SAMPLES {
+            self.sampled.push(packet.clone());
+        }
         let found = self.leader.packet_sent(life, lock, packet);
         self.violations.extend(found);
     }
