@@ -1,6 +1,7 @@
 //! Sockets in the runtime's watch.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
@@ -13,4 +14,14 @@ pub fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns one descriptor, keeps it open and never changes it while it lives, and
     // it lives as long as the watch that owns it.
     unsafe { AsyncFd::register(socket) }.map_err(|e| e.into_parts().1)
+}
+
+/// Watches a descriptor of any other kind.
+///
+/// # Errors
+/// The runtime cannot watch it.
+pub fn watch_descriptor(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is one open descriptor for as long as it lives, and it lives as long as the
+    // watch that owns it.
+    unsafe { AsyncFd::register(descriptor) }.map_err(|e| e.into_parts().1)
 }

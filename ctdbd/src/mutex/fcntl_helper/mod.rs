@@ -175,13 +175,10 @@ impl Helper<'_> {
             } else {
                 parent_due
             };
-            match checker.as_deref_mut() {
-                Some(checker) => match checker.wait(due) {
-                    Sign::Ping => ping_due = Instant::now() + ping_timeout,
-                    Sign::End => return,
-                    Sign::Nothing => {}
-                },
-                None => std::thread::sleep(due.saturating_duration_since(Instant::now())),
+            match wait(checker.as_deref_mut(), due) {
+                Sign::Ping => ping_due = Instant::now() + ping_timeout,
+                Sign::End => return,
+                Sign::Nothing => {}
             }
             let now = Instant::now();
             if pinged && now >= ping_due {
@@ -211,18 +208,29 @@ enum Sign {
     Nothing,
 }
 
-impl Checker {
-    fn wait(&mut self, due: Instant) -> Sign {
-        let mut watched = [PollFd::new(self.pings.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut watched, timeout(due)) {
-            Ok(0) | Err(Errno::EINTR) => return Sign::Nothing,
-            Ok(_) => {}
-            Err(_) => return Sign::End,
-        }
-        match self.pings.read(&mut [0; 64]) {
-            Ok(0) | Err(_) => Sign::End,
-            Ok(_) => Sign::Ping,
-        }
+/// Waits until `due`, or until the checker says something or ends, or until nobody listens to our
+/// standard output any more: the daemon is gone, long before its pid is looked for.
+fn wait(checker: Option<&mut Checker>, due: Instant) -> Sign {
+    let stdout = io::stdout();
+    // Asked for nothing, an error is still reported.
+    let mut watched = vec![PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    if let Some(checker) = &checker {
+        watched.push(PollFd::new(checker.pings.as_fd(), PollFlags::POLLIN));
+    }
+    match poll(&mut watched, timeout(due)) {
+        Ok(0) | Err(Errno::EINTR) => return Sign::Nothing,
+        Ok(_) => {}
+        Err(_) => return Sign::End,
+    }
+    if watched[0].any().unwrap_or(false) {
+        return Sign::End;
+    }
+    let Some(checker) = checker else {
+        return Sign::Nothing;
+    };
+    match checker.pings.read(&mut [0; 64]) {
+        Ok(0) | Err(_) => Sign::End,
+        Ok(_) => Sign::Ping,
     }
 }
 
