@@ -21,6 +21,8 @@ use tokio::task::spawn_local;
 use crate::log::{error, notice, warning};
 use crate::pidfile::PidFile;
 use crate::sys::descriptor;
+use crate::sys::process::process_descriptor;
+use crate::sys::watched;
 
 const FIRST_WATCH: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(5);
@@ -89,6 +91,13 @@ pub async fn run<S: Service>(settings: &Settings, service: Rc<S>) -> Code {
     let Ok(mut signals) = Signals::new() else {
         return libc::EIO;
     };
+    // Its end tells of ours: no program that outlives us may have it.
+    if let Some(fd) = settings.startup_fd
+        && let Err(e) = descriptor::close_on_exec(fd)
+    {
+        error!("Failed to set close-on-exec on startup fd: {e}");
+        return libc::EIO;
+    }
     notice!("daemon started, pid={}", std::process::id());
     match service.startup().await {
         None => {}
@@ -180,6 +189,13 @@ async fn gone(pid: Option<i32>) {
     let Some(pid) = pid.filter(|pid| *pid > 1) else {
         return pending().await;
     };
+    // A daemon that starts right after a crash must not find this one still there.
+    if let Ok(Ok(process)) = process_descriptor(pid).map(watched::watch_descriptor)
+        && process.readable().await.is_ok()
+    {
+        error!("PID {pid} gone away, exiting");
+        return;
+    }
     tokio::time::sleep(FIRST_WATCH).await;
     loop {
         match kill(Pid::from_raw(pid), None) {
