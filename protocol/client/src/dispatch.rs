@@ -112,7 +112,8 @@ impl Dispatch {
             srvid,
             data,
         };
-        for port in [srvid, Srvid::ALL] {
+        let everything = (srvid != Srvid::ALL).then_some(Srvid::ALL);
+        for port in [Some(srvid), everything].into_iter().flatten() {
             let Some(listeners) = self.ports.get_mut(&port) else {
                 continue;
             };

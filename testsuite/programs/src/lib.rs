@@ -7,6 +7,7 @@ pub mod fetch_loop;
 pub mod names;
 pub mod options;
 pub mod run;
+pub mod self_check;
 pub mod sys;
 pub mod wire_check;
 

@@ -1,0 +1,9 @@
+//! `protocol_basic_test FIRST_SEED [LAST_SEED]`: see [`ctdb_test_programs::self_check::values::basic`].
+
+use std::process::ExitCode;
+
+use ctdb_test_programs::self_check::{seeded, values};
+
+fn main() -> ExitCode {
+    seeded(values::basic)
+}
