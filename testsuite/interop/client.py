@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a client notices while a public address moves.
+
+client.py serve PORT          on a host: tells its name to whoever connects, then echoes
+client.py watch ADDRESS PORT  on the client: one request every 100 ms on a connection of its own, and one
+                              connection that is kept busy; prints one line per event, with the time
+"""
+import socket
+import socketserver
+import sys
+import threading
+import time
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        try:
+            self.request.sendall(socket.gethostname().encode() + b"\n")
+            while data := self.request.recv(100):
+                self.request.sendall(data)
+        except OSError:
+            pass
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 100
+
+
+def say(*words):
+    print(f"{time.time():.3f}", *words, flush=True)
+
+
+def request(address, port):
+    began = time.time()
+    try:
+        with socket.create_connection((address, port), 0.5) as connection:
+            connection.settimeout(0.5)
+            name = connection.recv(100).decode().strip()
+            say("answer", name or "none")
+    except OSError as problem:
+        say("no-answer", type(problem).__name__)
+    time.sleep(max(0.0, 0.1 - (time.time() - began)))
+
+
+def keep(address, port):
+    while True:
+        try:
+            connection = socket.create_connection((address, port), 2)
+            say("connected", connection.recv(100).decode().strip())
+        except OSError:
+            time.sleep(0.1)
+            continue
+        # Sends without waiting, as a client with requests in flight does.
+        connection.settimeout(0.1)
+        try:
+            while True:
+                connection.sendall(b"x")
+                try:
+                    if not connection.recv(100):
+                        say("lost", "closed")
+                        break
+                except socket.timeout:
+                    pass
+                time.sleep(0.1)
+        except OSError as problem:
+            say("lost", type(problem).__name__)
+        connection.close()
+
+
+def main():
+    if sys.argv[1] == "serve":
+        Server(("0.0.0.0", int(sys.argv[2])), Echo).serve_forever()
+    address, port = sys.argv[2], int(sys.argv[3])
+    threading.Thread(target=keep, args=(address, port), daemon=True).start()
+    while True:
+        request(address, port)
+
+
+main()
