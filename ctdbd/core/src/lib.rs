@@ -14,8 +14,8 @@
 //! - *generation*: number of the last recovery, the fence that keeps late packets out.
 #![forbid(unsafe_code)]
 
-pub mod control;
 pub mod cluster;
+pub mod control;
 pub mod database;
 pub mod effect;
 pub mod event;

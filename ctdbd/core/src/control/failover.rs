@@ -10,19 +10,38 @@ use crate::shared::Asker;
 
 impl Node {
     /// A control that is none of the other services'.
-    pub(crate) fn address_control(&mut self, asker: Asker, flags: ControlFlags, request: Request) -> Answer {
+    pub(crate) fn address_control(
+        &mut self,
+        asker: Asker,
+        flags: ControlFlags,
+        request: Request,
+    ) -> Answer {
         let local = self.local_client(asker).is_some();
-        let Self { shared: cx, failover, .. } = self;
+        let Self {
+            shared: cx,
+            failover,
+            ..
+        } = self;
         match request {
             // A connection belongs to a client of this node.
-            Request::TcpClient(_) | Request::TcpClientDisconnected(_) | Request::TcpClientPassed(_) if !local => {
+            Request::TcpClient(_)
+            | Request::TcpClientDisconnected(_)
+            | Request::TcpClientPassed(_)
+                if !local =>
+            {
                 return Answer::Status(-1);
             }
             Request::TcpClient(connection) => failover.tcp_client(cx, asker, connection),
-            Request::TcpClientDisconnected(connection) => failover.tcp_client_disconnected(cx, asker, connection),
-            Request::TcpClientPassed(connection) => failover.tcp_client_passed(cx, asker, connection),
+            Request::TcpClientDisconnected(connection) => {
+                failover.tcp_client_disconnected(cx, asker, connection)
+            }
+            Request::TcpClientPassed(connection) => {
+                failover.tcp_client_passed(cx, asker, connection)
+            }
             Request::TcpAdd(connection) => failover.tcp_add(cx, asker, connection, false),
-            Request::TcpAddDelayedUpdate(connection) => failover.tcp_add(cx, asker, connection, true),
+            Request::TcpAddDelayedUpdate(connection) => {
+                failover.tcp_add(cx, asker, connection, true)
+            }
             Request::TcpRemove(connection) => failover.tcp_remove(cx, asker, connection),
             Request::GetTcpTickleList(address) => failover.get_tcp_tickle_list(cx, asker, address),
             Request::SetTcpTickleList(list) => failover.set_tcp_tickle_list(cx, asker, list),
@@ -35,7 +54,9 @@ impl Node {
             Request::GetPublicIps(()) => failover.get_public_ips(cx, asker, flags),
             Request::GetPublicIpInfo(address) => failover.get_public_ip_info(cx, asker, address),
             Request::GetIfaces(()) => failover.get_ifaces(cx, asker),
-            Request::SetIfaceLinkState(interface) => failover.set_iface_link_state(cx, asker, &interface),
+            Request::SetIfaceLinkState(interface) => {
+                failover.set_iface_link_state(cx, asker, &interface)
+            }
             Request::StartIpreallocate(()) => failover.start_ipreallocate(cx, asker),
             Request::Ipreallocated(()) => failover.ipreallocated(cx, asker),
             Request::Startup(()) => failover.startup(cx, asker),

@@ -3,5 +3,5 @@
 pub mod client;
 pub mod database;
 pub mod dispatch;
-pub mod general;
 pub mod failover;
+pub mod general;

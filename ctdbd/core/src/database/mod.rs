@@ -25,7 +25,7 @@ pub use db::Db;
 
 use std::collections::BTreeMap;
 
-use ctdb_protocol::id::{DbId};
+use ctdb_protocol::id::DbId;
 use ctdb_protocol::srvid::Srvid;
 
 /// All attached databases.
@@ -51,7 +51,9 @@ pub struct Databases {
 
 impl std::fmt::Debug for Databases {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Databases").field("order", &self.order).finish_non_exhaustive()
+        f.debug_struct("Databases")
+            .field("order", &self.order)
+            .finish_non_exhaustive()
     }
 }
 

@@ -27,8 +27,15 @@ pub enum Then {
 }
 
 /// Events that run although databases are not usable.
-const DURING_RECOVERY: [&str; 7] =
-    ["init", "setup", "startrecovery", "shutdown", "releaseip", "ipreallocated", "startipreallocate"];
+const DURING_RECOVERY: [&str; 7] = [
+    "init",
+    "setup",
+    "startrecovery",
+    "shutdown",
+    "releaseip",
+    "ipreallocated",
+    "startipreallocate",
+];
 
 /// Events whose scripts may run out of time without consequence.
 const TIMEOUT_IS_SUCCESS: [&str; 4] = ["startrecovery", "recovered", "takeip", "releaseip"];
@@ -39,17 +46,28 @@ pub const TIMED_OUT: i32 = 110;
 /// Runs the scripts of an event; false when it may not run now.
 pub fn run(cx: &mut Shared, event: &'static str, args: Vec<String>, then: Then) -> bool {
     if cx.recovery_mode != RecoveryMode::Normal && !DURING_RECOVERY.contains(&event) {
-        cx.error(format!("Refusing to run event scripts call '{event}' while in recovery"));
+        cx.error(format!(
+            "Refusing to run event scripts call '{event}' while in recovery"
+        ));
         return false;
     }
     let timeout_s = cx.tunables.event_script_timeout();
     let ticket: Ticket = cx.expect(Waiting::Event(then));
-    cx.out.push(Effect::RunEvent { ticket, event, args, timeout_s });
+    cx.out.push(Effect::RunEvent {
+        ticket,
+        event,
+        args,
+        timeout_s,
+    });
     true
 }
 
 /// The status of an event as upstream passes it on: some may run out of time.
 #[must_use]
 pub fn verdict(event: &str, status: i32) -> i32 {
-    if status == TIMED_OUT && TIMEOUT_IS_SUCCESS.contains(&event) { 0 } else { status }
+    if status == TIMED_OUT && TIMEOUT_IS_SUCCESS.contains(&event) {
+        0
+    } else {
+        status
+    }
 }

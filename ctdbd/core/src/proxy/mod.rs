@@ -10,7 +10,7 @@ pub use session::Session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ctdb_protocol::id::{ClientId};
+use ctdb_protocol::id::ClientId;
 use ctdb_protocol::srvid::Srvid;
 
 /// All clients of this node.
@@ -30,7 +30,11 @@ impl Proxy {
     /// A connection number that is not in use. Never 0, which stands for "a daemon".
     pub fn next_client_id(&mut self) -> ClientId {
         loop {
-            self.last_id = if self.last_id >= 0x7fff_ffff { 1 } else { self.last_id + 1 };
+            self.last_id = if self.last_id >= 0x7fff_ffff {
+                1
+            } else {
+                self.last_id + 1
+            };
             let id = ClientId(self.last_id);
             if !self.sessions.contains_key(&id) {
                 return id;
@@ -96,13 +100,21 @@ impl Proxy {
     /// Whether any connection of a process has registered this srvid.
     #[must_use]
     pub fn pid_listens(&self, pid: i32, srvid: Srvid) -> bool {
-        let Some(connections) = self.pids.get(&pid) else { return false };
-        connections.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.srvids.contains(&srvid)))
+        let Some(connections) = self.pids.get(&pid) else {
+            return false;
+        };
+        connections.iter().any(|c| {
+            self.sessions
+                .get(c)
+                .is_some_and(|s| s.srvids.contains(&srvid))
+        })
     }
 
     /// Registers a listener; a second registration of the same one delivers each message twice.
     pub fn register(&mut self, client: ClientId, srvid: Srvid) -> bool {
-        let Some(session) = self.sessions.get_mut(&client) else { return false };
+        let Some(session) = self.sessions.get_mut(&client) else {
+            return false;
+        };
         session.srvids.insert(srvid);
         self.listeners.entry(srvid).or_default().insert(0, client);
         true
@@ -110,8 +122,12 @@ impl Proxy {
 
     /// Removes one registration. False when there is none.
     pub fn deregister(&mut self, client: ClientId, srvid: Srvid) -> bool {
-        let Some(list) = self.listeners.get_mut(&srvid) else { return false };
-        let Some(index) = list.iter().position(|&listener| listener == client) else { return false };
+        let Some(list) = self.listeners.get_mut(&srvid) else {
+            return false;
+        };
+        let Some(index) = list.iter().position(|&listener| listener == client) else {
+            return false;
+        };
         list.remove(index);
         let more = list.contains(&client);
         if list.is_empty() {

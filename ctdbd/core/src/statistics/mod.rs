@@ -71,7 +71,10 @@ impl Keeper {
 
     /// Forgets the totals; history and current interval stay.
     pub fn reset(&mut self, now: Now) {
-        self.total = Statistics { statistics_start_time: wall(now), ..Statistics::default() };
+        self.total = Statistics {
+            statistics_start_time: wall(now),
+            ..Statistics::default()
+        };
     }
 
     /// Counting begins, or an interval of the history ends.
@@ -79,7 +82,10 @@ impl Keeper {
         if self.total.statistics_start_time == Timeval::default() {
             self.total.statistics_start_time = wall(now);
         }
-        let next = Statistics { statistics_start_time: wall(now), ..Statistics::default() };
+        let next = Statistics {
+            statistics_start_time: wall(now),
+            ..Statistics::default()
+        };
         let mut ended = std::mem::replace(&mut self.interval, next);
         ended.statistics_current_time = wall(now);
         self.history.push_front(ended);
@@ -91,7 +97,10 @@ impl Keeper {
 #[must_use]
 pub fn wall(now: Now) -> Timeval {
     let micros = i64::try_from(now.wall_us).unwrap_or(i64::MAX);
-    Timeval { sec: micros / 1_000_000, usec: micros % 1_000_000 }
+    Timeval {
+        sec: micros / 1_000_000,
+        usec: micros % 1_000_000,
+    }
 }
 
 /// Adds one measurement.
@@ -110,7 +119,10 @@ pub fn add_latency(counter: &mut LatencyCounter, seconds: f64) {
 #[must_use]
 pub fn lock_bucket(seconds: f64) -> usize {
     const BOUNDS: [f64; 10] = [0.001, 0.01, 0.1, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
-    BOUNDS.iter().position(|&bound| seconds < bound).unwrap_or(BOUNDS.len())
+    BOUNDS
+        .iter()
+        .position(|&bound| seconds < bound)
+        .unwrap_or(BOUNDS.len())
 }
 
 /// The bucket of a number of hops: its length in bits.
@@ -127,7 +139,10 @@ mod tests {
     fn buckets_are_upstreams() {
         assert_eq!([0, 1, 2, 3, 4, 7, 8].map(hop_bucket), [0, 1, 2, 2, 3, 3, 4]);
         assert_eq!(hop_bucket(u32::MAX), 15);
-        assert_eq!([0.0005, 0.005, 1.5, 63.0, 64.0].map(lock_bucket), [0, 1, 4, 9, 10]);
+        assert_eq!(
+            [0.0005, 0.005, 1.5, 63.0, 64.0].map(lock_bucket),
+            [0, 1, 4, 9, 10]
+        );
     }
 
     #[test]
@@ -136,6 +151,9 @@ mod tests {
         for seconds in [0.5, 0.25, 1.0] {
             add_latency(&mut counter, seconds);
         }
-        assert_eq!((counter.num, counter.min.0, counter.max.0, counter.total.0), (3, 0.25, 1.0, 1.75));
+        assert_eq!(
+            (counter.num, counter.min.0, counter.max.0, counter.total.0),
+            (3, 0.25, 1.0, 1.75)
+        );
     }
 }

@@ -61,7 +61,10 @@ impl Cluster {
     /// Nodes that are RUNNING after a first recovery.
     pub(crate) fn running(count: usize) -> Self {
         let lines: Vec<NodeLine> = (1..=u8::try_from(count).unwrap())
-            .map(|n| NodeLine { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, n)), deleted: false })
+            .map(|n| NodeLine {
+                address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, n)),
+                deleted: false,
+            })
             .collect();
         let files: Vec<memory::Files> = (0..count).map(|_| memory::Files::default()).collect();
         let nodes = files
@@ -75,9 +78,19 @@ impl Cluster {
                 })
             })
             .collect();
-        let now = Now { monotonic_us: 1_000_000, wall_us: 1_700_000_000_000_000 };
-        let mut cluster =
-            Self { nodes, files, now, inbox: BTreeMap::new(), awaited: Vec::new(), grant: true, reqid: 0 };
+        let now = Now {
+            monotonic_us: 1_000_000,
+            wall_us: 1_700_000_000_000_000,
+        };
+        let mut cluster = Self {
+            nodes,
+            files,
+            now,
+            inbox: BTreeMap::new(),
+            awaited: Vec::new(),
+            grant: true,
+            reqid: 0,
+        };
         for index in 0..count {
             cluster.input(index, Input::Start);
         }
@@ -95,8 +108,12 @@ impl Cluster {
     pub(crate) fn recover(&mut self) {
         let client = self.connect(0);
         let all_nodes: Vec<Pnn> = (0..self.nodes.len()).map(pnn).collect();
-        let generation = Generation(7 + u32::try_from(self.nodes[0].shared().vnn_map.generation.0).unwrap());
-        let map = VnnMap { generation, nodes: all_nodes.clone() };
+        let generation =
+            Generation(7 + u32::try_from(self.nodes[0].shared().vnn_map.generation.0).unwrap());
+        let map = VnnMap {
+            generation,
+            nodes: all_nodes.clone(),
+        };
         for &node in &all_nodes {
             self.must::<ctdb_protocol::control::SetRecmode>(client, node, &RecoveryMode::ACTIVE);
             self.must::<ctdb_protocol::control::SetVnnMap>(client, node, &map);
@@ -116,7 +133,12 @@ impl Cluster {
     pub(crate) fn pass(&mut self, micros: u64) {
         let end = self.now.monotonic_us + micros;
         loop {
-            let next = self.nodes.iter().filter_map(Node::next_wake_us).min().unwrap_or(u64::MAX);
+            let next = self
+                .nodes
+                .iter()
+                .filter_map(Node::next_wake_us)
+                .min()
+                .unwrap_or(u64::MAX);
             if next > end {
                 break;
             }
@@ -153,37 +175,85 @@ impl Cluster {
     ) {
         match effect {
             Effect::ToPeer { peer, packet, .. } => {
-                queue.push_back((peer.0 as usize, Input::PeerPacket { from: pnn(index), packet }));
+                queue.push_back((
+                    peer.0 as usize,
+                    Input::PeerPacket {
+                        from: pnn(index),
+                        packet,
+                    },
+                ));
             }
             Effect::ToClient { client, packet, .. } => {
                 let decoded = Packet::decode(packet).unwrap();
                 self.inbox.entry((index, client)).or_default().push(decoded);
             }
             Effect::OpenTransport { .. } => {
-                queue.push_back((index, Input::TransportOpen { result: Ok(pnn(index)) }));
+                queue.push_back((
+                    index,
+                    Input::TransportOpen {
+                        result: Ok(pnn(index)),
+                    },
+                ));
             }
-            Effect::RunEvent { ticket, .. } => queue.push_back((index, Input::EventDone { ticket, status: 0 })),
+            Effect::RunEvent { ticket, .. } => {
+                queue.push_back((index, Input::EventDone { ticket, status: 0 }))
+            }
             Effect::AwaitLock { ticket, .. } if self.grant => {
                 queue.push_back((index, Input::LockGranted { ticket }));
             }
             Effect::AwaitLock { ticket, .. } => self.awaited.push((index, ticket)),
-            Effect::Update { ticket, path, rule, buffer, .. } => {
+            Effect::Update {
+                ticket,
+                path,
+                rule,
+                buffer,
+                ..
+            } => {
                 let status = self.files[index].update(&path, rule, &buffer);
                 queue.push_back((index, Input::UpdateDone { ticket, status }));
             }
-            Effect::Scan { ticket, path, filter, .. } => {
+            Effect::Scan {
+                ticket,
+                path,
+                filter,
+                ..
+            } => {
                 let records = self.files[index].scan(&path, filter);
                 queue.push_back((index, Input::ScanRecords { ticket, records }));
-                queue.push_back((index, Input::ScanDone { ticket, complete: true }));
+                queue.push_back((
+                    index,
+                    Input::ScanDone {
+                        ticket,
+                        complete: true,
+                    },
+                ));
             }
             Effect::ReadAddresses => {
-                queue.push_back((index, Input::SystemAddresses { addresses: Vec::new(), interfaces: Vec::new() }));
+                queue.push_back((
+                    index,
+                    Input::SystemAddresses {
+                        addresses: Vec::new(),
+                        interfaces: Vec::new(),
+                    },
+                ));
             }
             Effect::ReadPublicAddresses { ticket } => {
-                queue.push_back((index, Input::PublicAddressesRead { ticket, addresses: Ok(Vec::new()) }));
+                queue.push_back((
+                    index,
+                    Input::PublicAddressesRead {
+                        ticket,
+                        addresses: Ok(Vec::new()),
+                    },
+                ));
             }
             Effect::ReadNodes { ticket } => {
-                queue.push_back((index, Input::NodesRead { ticket, nodes: Err("no file".to_owned()) }));
+                queue.push_back((
+                    index,
+                    Input::NodesRead {
+                        ticket,
+                        nodes: Err("no file".to_owned()),
+                    },
+                ));
             }
             Effect::DropClient { client } => queue.push_back((index, Input::ClientGone { client })),
             _ => {}
@@ -193,7 +263,13 @@ impl Cluster {
     /// A client of a node.
     pub(crate) fn connect(&mut self, index: usize) -> (usize, ClientId) {
         let client = self.nodes[index].next_client_id();
-        self.input(index, Input::ClientConnected { client, pid: 4000 + i32::try_from(client.0).unwrap() });
+        self.input(
+            index,
+            Input::ClientConnected {
+                client,
+                pid: 4000 + i32::try_from(client.0).unwrap(),
+            },
+        );
         (index, client)
     }
 
@@ -203,7 +279,13 @@ impl Cluster {
         let reqid = ReqId(self.reqid);
         let header = Header::new(Generation(0), Pnn(0), dest, reqid);
         let packet = packet::encode(&header, packet);
-        self.input(client.0, Input::ClientPacket { client: client.1, packet });
+        self.input(
+            client.0,
+            Input::ClientPacket {
+                client: client.1,
+                packet,
+            },
+        );
         reqid
     }
 
@@ -222,23 +304,40 @@ impl Cluster {
         data: Bytes,
     ) -> Option<ReplyControl> {
         let flags = ControlFlags::empty();
-        let control = ReqControl { opcode, pad: Pad::ZERO, srvid, client_id: ClientId(0), flags, data };
+        let control = ReqControl {
+            opcode,
+            pad: Pad::ZERO,
+            srvid,
+            client_id: ClientId(0),
+            flags,
+            data,
+        };
         let reqid = self.send(client, dest, &Packet::ReqControl(control));
         let mut answer = None;
-        self.inbox.entry(client).or_default().retain(|(header, packet)| match packet {
-            Packet::ReplyControl(reply) if header.reqid == reqid => {
-                answer = Some(reply.clone());
-                false
-            }
-            _ => true,
-        });
+        self.inbox
+            .entry(client)
+            .or_default()
+            .retain(|(header, packet)| match packet {
+                Packet::ReplyControl(reply) if header.reqid == reqid => {
+                    answer = Some(reply.clone());
+                    false
+                }
+                _ => true,
+            });
         answer
     }
 
     /// Asks a node, which must say yes.
-    pub(crate) fn must<C: Control>(&mut self, client: (usize, ClientId), dest: Pnn, request: &C::Request) -> C::Reply {
+    pub(crate) fn must<C: Control>(
+        &mut self,
+        client: (usize, ClientId),
+        dest: Pnn,
+        request: &C::Request,
+    ) -> C::Reply {
         let data = Bytes::from(encode(request));
-        let reply = self.control_raw(client, dest, C::CODE, Srvid(0), data).expect("an answer");
+        let reply = self
+            .control_raw(client, dest, C::CODE, Srvid(0), data)
+            .expect("an answer");
         assert_eq!(reply.status, 0, "{} to node {dest}: {reply:?}", C::NAME);
         all(&reply.data).expect("a reply of the right type")
     }
@@ -250,7 +349,13 @@ impl Cluster {
     }
 
     /// A client's call for a record.
-    pub(crate) fn call(&mut self, client: (usize, ClientId), db_id: DbId, key: &[u8], callid: CallFunction) -> ReqId {
+    pub(crate) fn call(
+        &mut self,
+        client: (usize, ClientId),
+        db_id: DbId,
+        key: &[u8],
+        callid: CallFunction,
+    ) -> ReqId {
         let call = ReqCall {
             flags: CallFlags::IMMEDIATE_MIGRATION,
             db_id,
@@ -263,8 +368,17 @@ impl Cluster {
     }
 
     /// A client's message.
-    pub(crate) fn message(&mut self, client: (usize, ClientId), dest: Pnn, srvid: Srvid, data: &'static [u8]) {
-        let message = ReqMessage { srvid, data: Bytes::from_static(data) };
+    pub(crate) fn message(
+        &mut self,
+        client: (usize, ClientId),
+        dest: Pnn,
+        srvid: Srvid,
+        data: &'static [u8],
+    ) {
+        let message = ReqMessage {
+            srvid,
+            data: Bytes::from_static(data),
+        };
         self.send(client, dest, &Packet::ReqMessage(message));
     }
 }

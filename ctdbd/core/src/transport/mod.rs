@@ -29,35 +29,53 @@ pub enum Verdict {
 
 /// A peer's two connections are up.
 pub fn connected(cx: &mut Shared, peer: Pnn) {
-    let Some(member) = cx.members.find_mut(peer).filter(|m| !m.deleted()) else { return };
+    let Some(member) = cx.members.find_mut(peer).filter(|m| !m.deleted()) else {
+        return;
+    };
     member.link_up = true;
     mark_connected(cx, peer);
 }
 
 fn mark_connected(cx: &mut Shared, peer: Pnn) {
-    let Some(member) = cx.members.find_mut(peer).filter(|m| !m.deleted() && !m.connected()) else { return };
+    let Some(member) = cx
+        .members
+        .find_mut(peer)
+        .filter(|m| !m.deleted() && !m.connected())
+    else {
+        return;
+    };
     member.flags.remove(NodeFlags::DISCONNECTED);
     // A fresh connection gets the whole time: nothing can have been heard on it yet.
     member.silent_ticks = 0;
     member.heard = 1;
     let address = member.address;
-    cx.notice(format!("connected to {address}:{} - node {peer} is up", ctdb_protocol::PORT));
+    cx.notice(format!(
+        "connected to {address}:{} - node {peer} is up",
+        ctdb_protocol::PORT
+    ));
     cx.membership_changed = true;
 }
 
 /// A peer's connection broke. True when it had counted as connected.
 pub fn disconnected(cx: &mut Shared, peer: Pnn, reason: &str) -> bool {
-    let Some(member) = cx.members.find_mut(peer) else { return false };
+    let Some(member) = cx.members.find_mut(peer) else {
+        return false;
+    };
     member.link_up = false;
     if !member.connected() {
         return false;
     }
-    member.flags.insert(NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY);
+    member
+        .flags
+        .insert(NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY);
     member.heard = 0;
     member.silent_ticks = 0;
     member.version = None;
     let address = member.address;
-    cx.notice(format!("{address}:{} - node {peer} is dead: {reason}", ctdb_protocol::PORT));
+    cx.notice(format!(
+        "{address}:{} - node {peer} is dead: {reason}",
+        ctdb_protocol::PORT
+    ));
     cx.membership_changed = true;
     true
 }
@@ -74,14 +92,22 @@ pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
     let mut dead = Vec::new();
     let mut again = Vec::new();
     let own = cx.pnn;
-    for member in cx.members.iter_mut().filter(|m| m.pnn != own && !m.deleted()) {
+    for member in cx
+        .members
+        .iter_mut()
+        .filter(|m| m.pnn != own && !m.deleted())
+    {
         if !member.connected() {
             if member.heard > 0 && member.link_up {
                 again.push(member.pnn);
             }
             continue;
         }
-        member.silent_ticks = if member.heard == 0 { member.silent_ticks + 1 } else { 0 };
+        member.silent_ticks = if member.heard == 0 {
+            member.silent_ticks + 1
+        } else {
+            0
+        };
         member.heard = 0;
         if member.silent_ticks >= limit {
             dead.push(member.pnn);
@@ -92,8 +118,16 @@ pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
     }
     let strict = cx.settings.strict_version;
     let mut alive = Vec::new();
-    for member in cx.members.iter_mut().filter(|m| m.pnn != own && m.connected()) {
-        member.unheard_ticks = if member.version.is_none() { member.unheard_ticks + 1 } else { 0 };
+    for member in cx
+        .members
+        .iter_mut()
+        .filter(|m| m.pnn != own && m.connected())
+    {
+        member.unheard_ticks = if member.version.is_none() {
+            member.unheard_ticks + 1
+        } else {
+            0
+        };
         if member.version.is_some() || (!strict && member.unheard_ticks > UNHEARD_TICKS) {
             alive.push(member.pnn);
         }
@@ -108,15 +142,24 @@ pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
 /// Tells one peer that this node lives, in the version that the peer itself speaks.
 fn send_keepalive(cx: &mut Shared, peer: Pnn) {
     let heard = cx.members.find(peer).and_then(|m| m.version);
-    let version = heard.filter(|&v| supported(v)).unwrap_or(cx.settings.samba_version);
-    let keepalive = ReqKeepalive { version, uptime_s: uptime_s(cx) };
+    let version = heard
+        .filter(|&v| supported(v))
+        .unwrap_or(cx.settings.samba_version);
+    let keepalive = ReqKeepalive {
+        version,
+        uptime_s: uptime_s(cx),
+    };
     let header = Header::new(Generation(cx.vnn_map.generation.0), cx.pnn, peer, ReqId(0));
     cx.statistics.count(|s| {
         s.keepalive_packets_sent += 1;
         s.node_packets_sent += 1;
     });
     let packet = packet::encode(&header, &Packet::ReqKeepalive(keepalive));
-    cx.out.push(Effect::ToPeer { peer, lane: Lane::Urgent, packet });
+    cx.out.push(Effect::ToPeer {
+        peer,
+        lane: Lane::Urgent,
+        packet,
+    });
 }
 
 fn uptime_s(cx: &Shared) -> u32 {
@@ -135,7 +178,10 @@ fn supported(version: u32) -> bool {
 /// was forced by CTDB_TEST_SAMBA_VERSION.
 pub fn keepalive(cx: &mut Shared, peer: Pnn, keepalive: ReqKeepalive) -> Verdict {
     cx.statistics.count(|s| s.keepalive_packets_recv += 1);
-    let news = cx.members.find(peer).is_some_and(|m| m.version != Some(keepalive.version));
+    let news = cx
+        .members
+        .find(peer)
+        .is_some_and(|m| m.version != Some(keepalive.version));
     if let Some(member) = cx.members.find_mut(peer) {
         member.version = Some(keepalive.version);
     }
@@ -154,7 +200,8 @@ pub fn keepalive(cx: &mut Shared, peer: Pnn, keepalive: ReqKeepalive) -> Verdict
         return Verdict::Fine;
     }
     let own_uptime_s = uptime_s(cx);
-    let leave = keepalive.uptime_s > own_uptime_s || (keepalive.uptime_s == own_uptime_s && keepalive.version > own);
+    let leave = keepalive.uptime_s > own_uptime_s
+        || (keepalive.uptime_s == own_uptime_s && keepalive.version > own);
     if news || leave {
         cx.error(format!(
             "Keepalive version mismatch: node {peer} runs 0x{:08x}, this node 0x{own:08x}{}",
