@@ -108,8 +108,7 @@ impl Cluster {
     pub(crate) fn recover(&mut self) {
         let client = self.connect(0);
         let all_nodes: Vec<Pnn> = (0..self.nodes.len()).map(pnn).collect();
-        let generation =
-            Generation(7 + u32::try_from(self.nodes[0].shared().vnn_map.generation.0).unwrap());
+        let generation = Generation(7 + self.nodes[0].shared().vnn_map.generation.0);
         let map = VnnMap {
             generation,
             nodes: all_nodes.clone(),
