@@ -348,3 +348,6 @@ fn without(node_map: &NodeMap, excluded: NodeFlags) -> Vec<Pnn> {
         .map(|node| node.pnn)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
