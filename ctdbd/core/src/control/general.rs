@@ -22,6 +22,10 @@ const INVALID: i32 = -22;
 impl Node {
     /// Whether a process is a client of this node. An inactive node drops its clients instead.
     pub(crate) fn process_exists(&mut self, pid: i32) -> Answer {
+        // The daemon's own procedures are clients too, but the daemon is nobody's client.
+        if pid == self.shared.settings.pid {
+            return Answer::Status(-1);
+        }
         let Some(client) = self.proxy.connection_of(pid) else {
             return Answer::Status(-1);
         };

@@ -6,6 +6,7 @@ use ctdb_protocol::id::Pnn;
 use ctdb_protocol::srvid::Srvid;
 
 use super::Cluster;
+use crate::input::Input;
 
 /// Answered when something else has ended, or not at all.
 const LATER: [u32; 5] = [
@@ -28,6 +29,23 @@ fn obsolete_and_unknown_controls_are_refused() {
         let reply = cluster.control_raw(client, Pnn::CURRENT, code, Srvid(0), Bytes::new());
         assert_eq!(reply.expect("an answer").status, -1, "control {code}");
     }
+}
+
+/// Procedures inside the daemon connect with its pid; `ctdb process-exists` must not find it.
+#[test]
+fn the_daemon_is_no_client_of_itself() {
+    let mut cluster = Cluster::running(1);
+    let client = cluster.nodes[0].next_client_id();
+    cluster.input(0, Input::ClientConnected { client, pid: 1000 });
+    let asker = cluster.connect(0);
+    let exists = |cluster: &mut Cluster, pid: i32| {
+        let data = Bytes::copy_from_slice(&pid.to_ne_bytes());
+        let reply = cluster.control_raw(asker, Pnn::CURRENT, 0, Srvid(0), data);
+        reply.expect("an answer").status
+    };
+    assert_eq!(exists(&mut cluster, 1000), -1);
+    let pid = 4000 + i32::try_from(asker.1.0).expect("a small number");
+    assert_eq!(exists(&mut cluster, pid), 0);
 }
 
 /// Short, long and random payloads: an answer each, no panic, and the node still serves afterwards.
