@@ -8,6 +8,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use ctdb_core::effect::Lane;
 use ctdb_protocol::frame;
 use socket2::Socket;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys::watched;
@@ -31,7 +32,11 @@ pub enum Heard {
 /// A connected, non-blocking socket, what was received of an unfinished packet, and what is to be sent.
 #[derive(Debug)]
 pub struct Connection {
+    /// Watched for reading only: a Unix socket reports that it can be written each time its peer has
+    /// read something, which would wake us once more for every packet.
     socket: AsyncFd<Socket>,
+    /// The same socket, watched for writing while it takes no more.
+    blocked: Option<AsyncFd<Socket>>,
     waker: Waker,
     /// Length that a packet has at least.
     head_bytes: usize,
@@ -51,7 +56,8 @@ impl Connection {
     pub fn new(socket: Socket, waker: Waker, head_bytes: usize) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let connection = Self {
-            socket: watched::watch(socket)?,
+            socket: watched::watch(socket, Interest::READABLE)?,
+            blocked: None,
             waker,
             head_bytes,
             received: BytesMut::new(),
@@ -129,26 +135,64 @@ impl Connection {
     /// The connection broke.
     pub fn flush(&mut self) -> io::Result<()> {
         while self.queued() > 0 {
-            let mut context = Context::from_waker(&self.waker);
-            let mut guard = match self.socket.poll_write_ready(&mut context) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(guard) => guard?,
-            };
-            let mut slices = [IoSlice::new(&[]); WRITE_BATCH];
-            let mut used = 0;
-            let waiting = self.begun.iter().chain(&self.urgent).chain(&self.ordered);
-            for (slice, packet) in slices.iter_mut().zip(waiting) {
-                *slice = IoSlice::new(packet);
-                used += 1;
+            if !self.may_write()? {
+                return Ok(());
             }
-            match guard.get_inner().write_vectored(&slices[..used]) {
+            match self.write_some() {
                 Ok(count) => self.sent(count),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.block()?,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
+        self.blocked = None;
         Ok(())
+    }
+
+    /// Whether the socket is not known to be full; if it is, the waker fires when it is not any more.
+    fn may_write(&self) -> io::Result<bool> {
+        let Some(blocked) = &self.blocked else {
+            return Ok(true);
+        };
+        let mut context = Context::from_waker(&self.waker);
+        match blocked.poll_write_ready(&mut context) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(guard) => guard.map(|_| true),
+        }
+    }
+
+    /// Notes that the socket is full.
+    fn block(&mut self) -> io::Result<()> {
+        match &self.blocked {
+            Some(blocked) => {
+                let mut context = Context::from_waker(&self.waker);
+                if let Poll::Ready(guard) = blocked.poll_write_ready(&mut context) {
+                    guard?.clear_ready();
+                }
+            }
+            None => {
+                let socket = self.socket.get_ref().try_clone()?;
+                self.blocked = Some(watched::watch(socket, Interest::WRITABLE)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// One system call's worth of the queues.
+    fn write_some(&self) -> io::Result<usize> {
+        let mut socket = self.socket.get_ref();
+        let mut slices = [IoSlice::new(&[]); WRITE_BATCH];
+        let mut used = 0;
+        let waiting = self.begun.iter().chain(&self.urgent).chain(&self.ordered);
+        for (slice, packet) in slices.iter_mut().zip(waiting) {
+            *slice = IoSlice::new(packet);
+            used += 1;
+        }
+        match &slices[..used] {
+            // The usual case, and cheaper for the kernel.
+            [one] => socket.write(one),
+            several => socket.write_vectored(several),
+        }
     }
 
     /// Drops `count` written bytes from the queues.

@@ -4,16 +4,17 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use socket2::Socket;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Watches a socket for readiness; it must be non-blocking.
+/// Watches a socket for readiness of one kind; it must be non-blocking.
 ///
 /// # Errors
 /// The runtime cannot watch it.
-pub fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+pub fn watch(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns one descriptor, keeps it open and never changes it while it lives, and
     // it lives as long as the watch that owns it.
-    unsafe { AsyncFd::register(socket) }.map_err(|e| e.into_parts().1)
+    unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(|e| e.into_parts().1)
 }
 
 /// Watches a descriptor of any other kind.
