@@ -8,10 +8,13 @@
 pub mod args;
 pub mod backup_file;
 pub mod command;
+pub mod completion;
+pub mod event_status;
 pub mod failure;
 pub mod help;
 pub mod helper;
 pub mod local;
+pub mod lock_table;
 pub mod ltdb;
 pub mod manual;
 pub mod nodes_file;
@@ -20,6 +23,7 @@ pub mod output;
 pub mod packet;
 pub mod parse;
 pub mod progress;
+pub mod reasons;
 pub mod session;
 pub mod sys;
 pub mod table;
@@ -68,7 +72,8 @@ fn help_for(rest: &[String]) -> i32 {
 }
 
 fn run(mut options: Options, rest: Vec<String>) -> i32 {
-    if options.max_runtime_s == 0 {
+    let limited = options.max_runtime_s != 0;
+    if !limited {
         match runtime_from_environment() {
             Some(seconds) => options.max_runtime_s = seconds,
             None => {
@@ -92,6 +97,9 @@ fn run(mut options: Options, rest: Vec<String>) -> i32 {
         // once: helpers that we start stay in our group
         sys::own_process_group();
         sys::set_environment("CTDB_TOOL_SETPGID", "1");
+    }
+    if command.name == "top" && !limited {
+        options.max_runtime_s = 0;
     }
     // a negative limit is a very long one, as in C
     sys::end_after(options.max_runtime_s as u32);

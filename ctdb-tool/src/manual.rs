@@ -48,6 +48,19 @@ pub fn details(name: &str) -> &'static [&'static str] {
             "",
             "run|status|script list|script enable|script disable COMPONENT ...; see ctdb-event.",
         ],
+        "ip" => &[
+            "",
+            "ctdb ip plan [PNN...]: where addresses would go if these nodes left, and why.",
+        ],
+        "health" => &["", "Exit status 0 if all is well, 1 if not."],
+        "locks" => &[
+            "",
+            "Database, chain, process and the keys of that chain; waiting processes stand below the holder.",
+        ],
+        "top" => &[
+            "",
+            "Keys: q quits, + and - change the interval. Without a terminal, shows one sample and ends.",
+        ],
         "shutdown" => &["", "For the local node, returns when its daemon is gone."],
         _ => &[],
     }

@@ -84,6 +84,7 @@ pub struct Session {
     nodemap: Option<NodeMap>,
     port: u64,
     leader: UnboundedReceiver<Message>,
+    known_leader: Option<Pnn>,
 }
 
 impl Session {
@@ -105,6 +106,7 @@ impl Session {
             nodemap: None,
             port: Srvid::TOOL_RANGE.0 | TOOL_PORT | offset,
             leader: unheard,
+            known_leader: None,
         };
         let wanted = session.console.options.node;
         if wanted != -1 {
@@ -239,19 +241,24 @@ impl Session {
         Ok(pnn)
     }
 
+    /// The leader as last heard, without waiting.
+    pub fn last_leader(&mut self) -> Option<Pnn> {
+        while let Ok(message) = self.leader.try_recv() {
+            self.known_leader = leader_in(&message).or(self.known_leader);
+        }
+        self.known_leader
+    }
+
     /// The leader, as its broadcasts say; `None` when none was heard within the time limit.
     pub async fn leader(&mut self) -> Option<Pnn> {
-        let mut known = None;
-        while let Ok(message) = self.leader.try_recv() {
-            known = leader_in(&message).or(known);
-        }
-        if known.is_some() {
-            return known;
+        if let Some(known) = self.last_leader() {
+            return Some(known);
         }
         let limit = self.limit();
-        tokio::time::timeout(limit, heard(&mut self.leader))
+        self.known_leader = tokio::time::timeout(limit, heard(&mut self.leader))
             .await
-            .ok()
+            .ok();
+        self.known_leader
     }
 }
 

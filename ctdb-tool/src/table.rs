@@ -184,6 +184,11 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "nodestatus", args: "[all|<pnn-list>]", help: "show and return node status", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::nodestatus) },
     Command { name: "dbstatistics", args: "<dbname|dbid>", help: "show database statistics", group: Group::Database, reach: Reach::Anywhere, run: daemon!(command::statistics::dbstatistics) },
     Command { name: "reloadips", args: "[all|<pnn-list>]", help: "reload the public addresses file", group: Group::Address, reach: Reach::Here, run: daemon!(command::failover::reloadips) },
+    Command { name: "pushrecord", args: "<dbname|dbid> <key>", help: "push a record of a volatile database to all active nodes", group: Group::Record, reach: Reach::Here, run: daemon!(command::record::pushrecord) },
+    Command { name: "health", args: "", help: "check the cluster, say in one line each what is wrong", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::health::health) },
+    Command { name: "locks", args: "[<dbname|dbid>]", help: "show who holds and who waits for record locks on this node", group: Group::Debug, reach: Reach::Here, run: daemon!(command::locks::locks) },
+    Command { name: "top", args: "[<seconds>]", help: "watch nodes, calls, hot records and databases", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::top::top) },
+    Command { name: "help", args: "[<command>]", help: "show help, all or of one command", group: Group::Status, reach: Reach::Here, run: alone!(command::status::help) },
 ];
 
 /// The command of this name.

@@ -16,6 +16,11 @@ const IFACE_NAME: usize = 16;
 
 /// `ctdb ip`.
 pub async fn ip(session: &mut Session, args: &[String]) -> Outcome {
+    if let [first, nodes @ ..] = args
+        && first == "plan"
+    {
+        return super::plan::plan(session, nodes).await;
+    }
     let node = match at_most_one(args)? {
         None => Some(session.target),
         Some("all") => None,
@@ -48,7 +53,7 @@ pub async fn ip(session: &mut Session, args: &[String]) -> Outcome {
 }
 
 /// The addresses that any active node knows, hosted where a node says "here". Answers to `get_all_public_ips`.
-async fn everywhere(session: &mut Session) -> Result<Vec<PublicIp>, Failure> {
+pub async fn everywhere(session: &mut Session) -> Result<Vec<PublicIp>, Failure> {
     let nodes = active(&session.nodemap().await?, None);
     if nodes.is_empty() {
         return Err(Failure::silent(1));

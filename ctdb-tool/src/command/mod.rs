@@ -10,12 +10,16 @@ pub mod dump;
 pub mod failover;
 pub mod file;
 pub mod flag;
+pub mod health;
 pub mod helper;
+pub mod locks;
 pub mod nodes_file;
+pub mod plan;
 pub mod record;
 pub mod statistics;
 pub mod status;
 pub mod tickle;
+pub mod top;
 pub mod transaction;
 pub mod tunable;
 

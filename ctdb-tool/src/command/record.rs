@@ -8,6 +8,9 @@ use crate::output::record::bytes_json;
 use crate::output::value::{Raw, WithText};
 use crate::parse;
 use crate::session::Session;
+use ctdb_protocol::control as ctl;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::types::PushRecord;
 use serde_json::json;
 
 /// A key or value as typed, or why it is none.
@@ -77,5 +80,37 @@ pub async fn deletekey(session: &mut Session, args: &[String]) -> Outcome {
         .delete(session)
         .await
         .doing(|| format!("Failed to delete record for key {key_text}"))?;
+    Ok(0)
+}
+
+/// `ctdb pushrecord`: this node's copy of a record, sent to all active nodes without waiting for them. Daemons
+/// before 4.25 refuse the control without harm; those of another generation ignore it.
+pub async fn pushrecord(session: &mut Session, args: &[String]) -> Outcome {
+    let [db, key_text] = args else {
+        return Err(Failure::Usage);
+    };
+    let db = opened(session, &volatile(session, db).await?).await?;
+    let key = typed(key_text, "key")?;
+    let generation = session
+        .control::<ctl::GetVnnMap>(session.pnn, &())
+        .await?
+        .generation;
+    let record = fetch_lock(session, &db, &key, false)
+        .await
+        .doing(|| format!("Failed to fetch record for key {key_text}"))?;
+    let push = PushRecord {
+        generation,
+        db_id: db.id,
+        header: *record.header(),
+        key: key.into(),
+        value: record.data().into(),
+    };
+    session
+        .client
+        .request::<ctl::PushRecord>(Pnn::BROADCAST_ACTIVE, &push)
+        .no_reply()
+        .send();
+    // the daemon has it once it answers what was asked behind it
+    session.status::<ctl::GetPnn>(session.pnn, &()).await?;
     Ok(0)
 }

@@ -7,6 +7,7 @@ use crate::number;
 use crate::output::Form;
 use crate::output::node::{self, ClusterState, ClusterStatus, NodeLine, NodeList, pnn_name};
 use crate::output::value::{Named, Roles, Running};
+use crate::reasons;
 use crate::session::{Console, Session, find};
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::{Generation, Pnn};
@@ -39,6 +40,9 @@ pub async fn status(session: &mut Session, args: &[String]) -> Outcome {
     };
     if session.console.out.form() != Form::Rows {
         report.cluster = Some(cluster_state(session).await?);
+        if session.console.out.verbose() {
+            report.reasons = reasons::of_nodes(session, &map, &report.nodes.nodes).await;
+        }
     }
     session.console.out.show(&report)?;
     Ok(0)

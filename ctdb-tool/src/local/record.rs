@@ -106,6 +106,11 @@ impl LockedRecord<'_> {
         &self.data
     }
 
+    /// What the record carries besides its value.
+    pub fn header(&self) -> &LtdbHeader {
+        &self.header
+    }
+
     /// Replaces the value.
     pub fn store(&self, data: &[u8]) -> Result<(), Failure> {
         if self.read_only {

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Why a node is not OK, in one line each, as far as this node's daemons know.
+
+use crate::event_status::{last_run, outcome};
+use crate::failure::Failure;
+use crate::output::node::{self, NodeLine};
+use crate::session::Session;
+use ctdb_protocol::control as ctl;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::types::{NodeMap, RunState, SockAddr};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a node that should answer may take.
+const PROBE: Duration = Duration::from_millis(700);
+
+/// A line for each thing that keeps a node from being OK.
+pub async fn of_nodes(session: &Session, map: &NodeMap, lines: &[NodeLine]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for line in lines {
+        let addr = crate::session::find(map, Pnn(line.pnn)).map(|node| node.addr);
+        let mut found = of_node(session, line, addr).await;
+        reasons.extend(
+            found
+                .drain(..)
+                .map(|reason| format!("Node {}: {reason}", line.pnn)),
+        );
+    }
+    reasons
+}
+
+async fn of_node(session: &Session, line: &NodeLine, addr: Option<SockAddr>) -> Vec<String> {
+    let pnn = Pnn(line.pnn);
+    let has = |flag| line.flags & flag != 0;
+    if has(node::DELETED) {
+        return Vec::new();
+    }
+    if has(node::DISCONNECTED) {
+        return vec![disconnected(addr).await];
+    }
+    let mut reasons = Vec::new();
+    if has(node::UNKNOWN) {
+        reasons.push(starting(session).await);
+    }
+    if has(node::BANNED) {
+        reasons.push(banned(session, pnn).await);
+    }
+    if has(node::STOPPED) {
+        reasons.push(format!(
+            "stopped by an administrator, until ctdb -n {pnn} continue"
+        ));
+    }
+    if has(node::DISABLED) {
+        reasons.push(format!(
+            "disabled by an administrator, until ctdb -n {pnn} enable"
+        ));
+    }
+    if has(node::UNHEALTHY) {
+        reasons.push(unhealthy(session, pnn));
+    }
+    if line.partially_online {
+        reasons.push(lame(session, pnn).await);
+    }
+    reasons
+}
+
+/// Tries the node's port: whether nobody listens or nobody answers makes a difference.
+async fn disconnected(addr: Option<SockAddr>) -> String {
+    let target = addr.and_then(|addr| addr.to_socket_addr());
+    let Some(target) = target else {
+        return "not connected, and its address is unknown".to_owned();
+    };
+    match timeout(PROBE, TcpStream::connect(target)).await {
+        Ok(Ok(_)) => format!(
+            "not connected, though something listens on {target}: firewall in between, or just starting"
+        ),
+        Ok(Err(error)) => {
+            let text = error.to_string();
+            let cause = text.split(" (os error").next().unwrap_or_default();
+            format!("not connected, {target}: {cause}")
+        }
+        Err(_) => format!("not connected, {target} does not answer: node or network down"),
+    }
+}
+
+async fn starting(session: &Session) -> String {
+    let state = session
+        .control::<ctl::GetRunstate>(session.target, &())
+        .await;
+    let name = state.ok().and_then(RunState::name).unwrap_or("UNKNOWN");
+    format!(
+        "not known yet, node {} is still in state {name}",
+        session.target
+    )
+}
+
+async fn banned(session: &Session, pnn: Pnn) -> String {
+    match session.control::<ctl::GetBanState>(pnn, &()).await {
+        Ok(ban) if ban.time_s > 0 => format!(
+            "banned for {} seconds, or until ctdb -n {pnn} unban",
+            ban.time_s
+        ),
+        _ => format!("banned, until ctdb -n {pnn} unban"),
+    }
+}
+
+/// Only the node itself knows which script failed.
+fn unhealthy(session: &Session, pnn: Pnn) -> String {
+    if pnn != session.pnn {
+        return "its monitor event failed: see ctdb scriptstatus there".to_owned();
+    }
+    let Ok(run) = last_run(&session.console, "monitor") else {
+        return "no monitor event has run yet".to_owned();
+    };
+    let failed = run
+        .scripts
+        .0
+        .iter()
+        .find(|script| outcome(script.result) != "OK" && outcome(script.result) != "DISABLED");
+    match failed {
+        None => "its last monitor event succeeded: about to become healthy".to_owned(),
+        Some(script) => {
+            let output = script.output.to_string();
+            let first = output
+                .lines()
+                .map(str::trim)
+                .find(|line| !line.is_empty())
+                .unwrap_or("no output");
+            let word = if outcome(script.result) == "TIMEDOUT" {
+                "timed out"
+            } else {
+                "failed"
+            };
+            format!("monitor event {word} in script {}: {first}", script.name)
+        }
+    }
+}
+
+async fn lame(session: &Session, pnn: Pnn) -> String {
+    let list = session
+        .control::<ctl::GetIfaces>(pnn, &())
+        .await
+        .map(|list| list.ifaces)
+        .unwrap_or_default();
+    let down: Vec<String> = list
+        .iter()
+        .filter(|iface| iface.link_state == 0)
+        .map(|iface| iface.name.to_string())
+        .collect();
+    format!("no link on {}", down.join(", "))
+}
+
+/// What is wrong with the cluster as a whole: recovery, leader, addresses, databases.
+pub async fn of_cluster(session: &mut Session) -> Result<Vec<String>, Failure> {
+    let mut reasons = Vec::new();
+    if session
+        .status::<ctl::GetRecmode>(session.target, &())
+        .await?
+        != 0
+    {
+        reasons.push("Recovery is active".to_owned());
+    }
+    if session.leader().await.is_none() {
+        reasons.push("No leader is known".to_owned());
+    }
+    let homeless: Vec<String> = crate::command::address::everywhere(session)
+        .await?
+        .iter()
+        .filter(|ip| ip.pnn == Pnn::UNKNOWN)
+        .map(|ip| ip.addr.to_string())
+        .collect();
+    if !homeless.is_empty() {
+        reasons.push(format!("Nobody hosts {}", homeless.join(", ")));
+    }
+    let databases = session
+        .control::<ctl::GetDbMap>(session.target, &())
+        .await?;
+    for db in &databases.dbs {
+        let health = session
+            .control::<ctl::DbGetHealth>(session.target, &db.db_id)
+            .await?;
+        if !health.is_none() {
+            let name = session
+                .control::<ctl::GetDbName>(session.target, &db.db_id)
+                .await?;
+            reasons.push(format!("Database {name} is unhealthy: {health}"));
+        }
+    }
+    Ok(reasons)
+}
