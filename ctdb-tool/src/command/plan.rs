@@ -4,7 +4,6 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::number;
-use crate::output::node::pnn_name;
 use crate::output::{Report, Rows};
 use crate::session::{Session, active};
 use ctdb_core::failover::allocation::{Algorithm, Placement, Report as Known, Silent, Situation};
@@ -56,9 +55,9 @@ impl Report for Plan {
             let from = if m.from == m.to {
                 String::new()
             } else {
-                format!(" from {}", pnn_name(m.from))
+                format!(" from {}", host(m.from))
             };
-            writeln!(out, "{} {word} {}{from}: {}", m.addr, pnn_name(m.to), m.why)?;
+            writeln!(out, "{} {word} {}{from}: {}", m.addr, host(m.to), m.why)?;
         }
         Ok(())
     }
@@ -82,6 +81,10 @@ impl Report for Plan {
             .collect();
         json!({ "without": self.gone, "algorithm": format!("{:?}", self.algorithm), "public_ips": moves })
     }
+}
+
+fn host(pnn: Option<u32>) -> String {
+    pnn.map_or_else(|| "nobody".to_owned(), |pnn| pnn.to_string())
 }
 
 /// The rest of `ctdb ip plan`.

@@ -257,6 +257,12 @@ impl Node {
                     self.peer_gone(peer, "no packet was heard from it for too long");
                 }
             }
+            Timer::Silence(peer) => {
+                if transport::is_silent(cx, peer) {
+                    self.shared.out.push(Effect::DropPeer { peer });
+                    self.peer_gone(peer, "no packet was heard from it for too long");
+                }
+            }
             Timer::Second => {
                 cx.statistics.roll(cx.now);
                 let interval_s = cx.tunables.stat_history_interval().max(1);

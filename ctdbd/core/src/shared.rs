@@ -188,6 +188,8 @@ pub enum Timer {
     Control(ReqId),
     /// Time for keepalives.
     Keepalive,
+    /// A peer has perhaps been silent for too long.
+    Silence(Pnn),
     /// The tick of a second: statistics history, sequence numbers.
     Second,
     /// A parked attach has waited long enough.

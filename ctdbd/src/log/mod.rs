@@ -133,8 +133,15 @@ pub fn write(number: i32, text: &str) {
                 .unwrap_or_else(PoisonError::into_inner)
                 .write(number, text);
         }
-        None => eprintln!("{text}"),
+        None => say(text),
     }
+}
+
+/// Writes a line to standard error, for programs without a log. Nobody may be left to read it: that is
+/// no reason to die.
+pub fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Opens the log file again after it was renamed; false if that failed.

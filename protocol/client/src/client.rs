@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::dispatch::Dispatch;
-use crate::transport::{Outgoing, Socket, lock};
+use crate::transport::{self, Incoming, Outgoing, Socket, lock};
 use crate::{CallError, ConnectError, ControlError, Failure};
 
 /// A client of a daemon. Clones share the connection; it ends with the last of them.
@@ -45,24 +45,25 @@ impl Client {
     /// When nobody listens, or the daemon does not answer.
     pub async fn connect(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
         let path = path.as_ref();
-        let socket = Socket::connect(path)
-            .await
-            .map_err(|source| ConnectError::Socket {
-                path: path.display().to_string(),
-                source,
-            })?;
-        let client = Self::over_socket(Arc::new(socket));
+        let (socket, incoming) =
+            transport::connect(path)
+                .await
+                .map_err(|source| ConnectError::Socket {
+                    path: path.display().to_string(),
+                    source,
+                })?;
+        let client = Self::over_socket(Arc::new(socket), incoming);
         client.pnn().await?;
         Ok(client)
     }
 
-    fn over_socket(socket: Arc<Socket>) -> Self {
+    fn over_socket(socket: Arc<Socket>, incoming: Incoming) -> Self {
         let dispatch = Arc::new(Mutex::new(Dispatch::default()));
         let (closing, closed) = watch::channel(false);
         let reader = tokio::spawn({
-            let (socket, dispatch) = (Arc::clone(&socket), Arc::clone(&dispatch));
+            let dispatch = Arc::clone(&dispatch);
             async move {
-                let ended = socket.read(|packet| lock(&dispatch).take(packet)).await;
+                let ended = incoming.read(|packet| lock(&dispatch).take(packet)).await;
                 if let Err(error) = ended {
                     tracing::debug!("Connection to the daemon ended: {error}");
                 }

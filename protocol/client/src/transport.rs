@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
 use ctdb_protocol::frame;
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc};
 
 /// Locks without regard to a panic elsewhere: what is guarded here has no half-made states.
@@ -36,25 +38,30 @@ impl Outgoing {
     }
 }
 
-/// A connected socket and what it did not take yet.
+/// A connected socket's way out, and what it did not take yet.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: UnixStream,
+    stream: OwnedWriteHalf,
     queue: Mutex<BytesMut>,
     queued: Notify,
 }
 
-impl Socket {
-    /// Connects.
-    pub(crate) async fn connect(path: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path).await?;
-        Ok(Self {
-            stream,
-            queue: Mutex::default(),
-            queued: Notify::new(),
-        })
-    }
+/// A connected socket's way in.
+#[derive(Debug)]
+pub(crate) struct Incoming(OwnedReadHalf);
 
+/// Connects.
+pub(crate) async fn connect(path: &Path) -> io::Result<(Socket, Incoming)> {
+    let (incoming, stream) = UnixStream::connect(path).await?.into_split();
+    let socket = Socket {
+        stream,
+        queue: Mutex::default(),
+        queued: Notify::new(),
+    };
+    Ok((socket, Incoming(incoming)))
+}
+
+impl Socket {
     /// Writes what the socket takes now; the rest is [`Socket::flush`]'s.
     fn send(&self, packet: &[u8]) {
         let mut queue = lock(&self.queue);
@@ -88,20 +95,19 @@ impl Socket {
             }
         }
     }
+}
 
+impl Incoming {
     /// Reads packets and hands each to `take`, until the connection ends.
-    pub(crate) async fn read(&self, mut take: impl FnMut(Bytes)) -> io::Result<()> {
-        /// So much is read at a time.
-        const CHUNK: usize = 64 * 1024;
+    pub(crate) async fn read(mut self, mut take: impl FnMut(Bytes)) -> io::Result<()> {
+        /// So much is read at a time. A read of less tells tokio, without another system call,
+        /// that there is no more for now.
+        const CHUNK: usize = 16 * 1024;
         let mut received = BytesMut::new();
         loop {
-            self.stream.readable().await?;
-            received.reserve(CHUNK / 4);
-            match self.stream.try_read_buf(&mut received) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
+            received.reserve(CHUNK);
+            if self.0.read_buf(&mut received).await? == 0 {
+                return Ok(());
             }
             while let Some(packet) = frame::next(&mut received).map_err(io::Error::other)? {
                 take(packet);

@@ -16,6 +16,7 @@ pub mod nemesis;
 pub mod network;
 pub mod run;
 pub mod seed;
+pub mod stoppable;
 pub mod storage;
 pub mod surroundings;
 pub mod workload;

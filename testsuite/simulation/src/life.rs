@@ -22,6 +22,7 @@ use crate::cluster_lock::{ClusterLock, Mood};
 use crate::locks::{LockGuard, Scope};
 use crate::network::Inbox;
 use crate::seed::Seed;
+use crate::stoppable::Stoppable;
 use crate::storage::{File, MemStorage, MemTable, SharedFile};
 use crate::surroundings::Surroundings;
 use crate::world::World;
@@ -52,7 +53,7 @@ pub struct Life {
     /// The watch is to end.
     pub stop: Notify,
     /// Inputs and timers wait until then: the process is stopped.
-    pub paused_until: Cell<Option<Instant>>,
+    paused_until: Cell<Instant>,
     world: Weak<World>,
     inbox: Inbox,
     dice: RefCell<Seed>,
@@ -81,7 +82,7 @@ impl Life {
             addresses: RefCell::default(),
             exit: Cell::new(None),
             stop: Notify::new(),
-            paused_until: Cell::new(None),
+            paused_until: Cell::new(Instant::now()),
             world: Rc::downgrade(world),
             inbox,
             dice: RefCell::new(world.dice()),
@@ -137,6 +138,18 @@ impl Life {
     #[must_use]
     pub fn accepts(&self) -> bool {
         self.alive.get() && self.accepting.get()
+    }
+
+    /// Stops the process for a while, as SIGSTOP and SIGCONT do.
+    pub fn pause(&self, time: Duration) {
+        self.paused_until.set(Instant::now() + time);
+    }
+
+    /// When the process goes on, if it is stopped now.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Instant> {
+        let until = self.paused_until.get();
+        (until > Instant::now()).then_some(until)
     }
 
     /// The world.
@@ -197,9 +210,8 @@ impl Life {
                 () = wake_at(&world, wake) => Some(Input::Wake),
             };
             let Some(input) = input else { return };
-            if let Some(until) = self.paused_until.get() {
+            if let Some(until) = self.paused_until() {
                 sleep_until(until).await;
-                self.paused_until.set(None);
             }
             if let Input::ClientGone { client } = &input {
                 self.clients.borrow_mut().remove(client);
@@ -294,7 +306,8 @@ impl Life {
         let life = Rc::clone(self);
         self.spawn(async move {
             let world = life.world();
-            match watch::run(client, surroundings).await {
+            let watch = Stoppable::new(Rc::clone(&life), watch::run(client, surroundings));
+            match watch.await {
                 Ok(()) => world.note(Some(life.pnn), "watch ended"),
                 Err(error) => world.note(Some(life.pnn), format!("watch ended: {error}")),
             }

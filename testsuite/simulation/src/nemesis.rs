@@ -144,7 +144,7 @@ impl Nemesis {
                 world.fault("stopped process", &about);
                 self.lost_data = true;
                 if let Some(life) = world.life(node) {
-                    life.paused_until.set(Some(Instant::now() + time));
+                    life.pause(time);
                 }
                 sleep(time).await;
             }

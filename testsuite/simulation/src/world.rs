@@ -187,12 +187,6 @@ impl World {
         self.note(None, format!("FAULT {kind}: {text}"));
     }
 
-    /// An invariant does not hold.
-    pub fn violation(&self, text: String) {
-        self.note(None, format!("VIOLATION {text}"));
-        self.checkers.borrow_mut().violations.push(text);
-    }
-
     /// The nodes list.
     #[must_use]
     pub fn nodes_list(&self) -> Vec<NodeLine> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ctdb_client::procedure::leader::BROADCAST_INTERVAL;
 use ctdb_protocol::Pnn;
-use ctdb_protocol::control::{SetRecmasterRole, StopNode};
+use ctdb_protocol::control::{SetRecmasterRole, Shutdown, StopNode};
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::cluster_lock::Mood;
 use ctdb_simulation::world::Setup;
@@ -132,7 +132,7 @@ fn r14_a_stalled_leader_leads_again_or_is_replaced() {
         simulate(async || {
             let cluster = Cluster::ready(setup).await;
             let stalled = cluster.life(leader(&cluster).0);
-            stalled.paused_until.set(Some(Instant::now() + 12 * SECOND));
+            stalled.pause(12 * SECOND);
             sleep(13 * SECOND).await;
             cluster.expect_healthy(MINUTE).await;
             sleep(5 * SECOND).await;
@@ -245,4 +245,30 @@ fn leaders_keep_telling_that_they_lead() {
             assert!(at.elapsed() <= BROADCAST_INTERVAL + Duration::from_millis(50));
         }
     });
+}
+
+#[test]
+fn a_whole_cluster_that_is_shut_down_at_once_ends_quickly() {
+    for seed in 0..6 {
+        for setup in everything_on(seed) {
+            simulate(async || {
+                let cluster = Cluster::ready(setup).await;
+                sleep(5 * SECOND).await;
+                let leader = leader(&cluster);
+                cluster.control::<SetRecmasterRole>(leader.0, &0).await.expect("role");
+                sleep(Duration::from_millis(150)).await;
+                let lives = cluster.world.running();
+                let clients: Vec<_> = lives.iter().map(|life| life.connect(900)).collect();
+                for client in &clients {
+                    client.request::<Shutdown>(Pnn::CURRENT, &()).no_reply().send();
+                }
+                let ended = cluster.wait_until(20 * SECOND, |world| world.running().is_empty()).await;
+                let took = ended.expect("all end");
+                if took > 4 * SECOND {
+                    cluster.print_log();
+                }
+                assert!(took <= 4 * SECOND, "seed {seed}: {took:?}");
+            });
+        }
+    }
 }

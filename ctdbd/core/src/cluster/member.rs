@@ -17,6 +17,8 @@ pub struct Member {
     pub flags: NodeFlags,
     /// Packets heard since the last keepalive tick.
     pub heard: u32,
+    /// When the last packet was heard, on the monotonic clock.
+    pub last_heard_us: u64,
     /// Keepalive ticks in a row without a packet.
     pub silent_ticks: u32,
     /// Keepalive ticks since it connected without a keepalive of its own.
@@ -39,6 +41,7 @@ impl Member {
             address: line.address,
             flags,
             heard: 0,
+            last_heard_us: 0,
             silent_ticks: 0,
             unheard_ticks: 0,
             link_up: false,

@@ -41,8 +41,10 @@ impl Node {
                 header.srcnode
             ));
         }
+        let now_us = cx.now.monotonic_us;
         if let Some(member) = cx.members.find_mut(from) {
             member.heard = member.heard.saturating_add(1);
+            member.last_heard_us = now_us;
         }
         self.packet_arrived(header, packet);
     }

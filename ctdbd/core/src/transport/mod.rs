@@ -37,6 +37,7 @@ pub fn connected(cx: &mut Shared, peer: Pnn) {
 }
 
 fn mark_connected(cx: &mut Shared, peer: Pnn) {
+    let now_us = cx.now.monotonic_us;
     let Some(member) = cx
         .members
         .find_mut(peer)
@@ -48,6 +49,7 @@ fn mark_connected(cx: &mut Shared, peer: Pnn) {
     // A fresh connection gets the whole time: nothing can have been heard on it yet.
     member.silent_ticks = 0;
     member.heard = 1;
+    member.last_heard_us = now_us;
     let address = member.address;
     cx.notice(format!(
         "connected to {address}:{} - node {peer} is up",
@@ -80,16 +82,29 @@ pub fn disconnected(cx: &mut Shared, peer: Pnn, reason: &str) -> bool {
     true
 }
 
+fn keepalive_interval(cx: &Shared) -> Duration {
+    Duration::from_secs(u64::from(cx.tunables.keepalive_interval().max(1)))
+}
+
 /// Arms the timer for keepalives.
 pub fn arm_keepalive(cx: &mut Shared) {
-    let interval = Duration::from_secs(u64::from(cx.tunables.keepalive_interval().max(1)));
-    cx.arm(interval, Timer::Keepalive);
+    cx.arm(keepalive_interval(cx), Timer::Keepalive);
+}
+
+/// A peer was nearly given up at the last tick: whether it has been silent for too long by now.
+#[must_use]
+pub fn is_silent(cx: &Shared, peer: Pnn) -> bool {
+    let limit = cx.tunables.keepalive_limit().max(1);
+    let member = cx.members.find(peer).filter(|m| m.connected());
+    member.is_some_and(|m| m.heard == 0 && m.silent_ticks + 1 >= limit)
 }
 
 /// Looks who was silent and tells everyone that this node lives. Returns peers that count as dead.
 pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
     let limit = cx.tunables.keepalive_limit().max(1);
+    let patience_us = keepalive_interval(cx).as_micros() as u64 * u64::from(limit);
     let mut dead = Vec::new();
+    let mut nearly = Vec::new();
     let mut again = Vec::new();
     let own = cx.pnn;
     for member in cx
@@ -111,7 +126,14 @@ pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
         member.heard = 0;
         if member.silent_ticks >= limit {
             dead.push(member.pnn);
+        } else if member.silent_ticks + 1 == limit {
+            nearly.push((member.pnn, member.last_heard_us.saturating_add(patience_us)));
         }
+    }
+    // Ticks alone would notice up to one interval late. They are needed beside the clock: a node that
+    // was stopped itself has heard nobody for long, and has to listen first.
+    for (peer, at_us) in nearly {
+        cx.timers.arm(at_us, Timer::Silence(peer));
     }
     for peer in again {
         mark_connected(cx, peer);

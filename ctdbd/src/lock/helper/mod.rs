@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 use tdb::{OpenMode, Tdb, TdbFlags};
 
+use crate::log::say;
+
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -39,11 +41,11 @@ pub fn main() -> ExitCode {
 }
 
 fn usage(program: &str) -> ExitCode {
-    eprintln!(
+    say(format_args!(
         "Usage: {program} <ctdbd-pid> <output-fd> RECORD <db-path> <db-flags> <db-key>\n\
          Usage: {program} <ctdbd-pid> <output-fd> DB <db-path> <db-flags>\n\
          Usage: {program} --serve <ctdbd-pid>"
-    );
+    ));
     ExitCode::FAILURE
 }
 

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use tdb::TdbFlags;
 
 use super::{hurry, open, parent};
+use crate::log::say;
 use crate::sys::descriptor;
 
 const PARENT_CHECK: Duration = Duration::from_secs(5);
@@ -66,7 +67,7 @@ fn parse_key(text: &str) -> Option<Vec<u8>> {
 pub(super) fn run(task: &Task) -> ExitCode {
     let held = hold(task);
     if let Err(e) = &held {
-        eprintln!("locking: {e}");
+        say(format_args!("locking: {e}"));
         // If this fails too the daemon sees the end of the pipe, which means the same.
         let _ = descriptor::write_to(task.output_fd, &[1]);
         return ExitCode::FAILURE;

@@ -13,6 +13,7 @@ use tdb::{MutexArea, Tdb, TdbFlags, Which};
 use super::dead_owner::Search;
 use super::{hurry, open, parent};
 use crate::lock::frame::{BadFrame, Frame, Reply, Request, What};
+use crate::log::say;
 
 /// How often the watcher looks for trouble.
 const CHECK: Duration = Duration::from_millis(500);
@@ -59,7 +60,7 @@ pub(super) fn run(daemon: i32) -> ExitCode {
     match helper.serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("ctdb_lock_helper: {e}");
+            say(format_args!("ctdb_lock_helper: {e}"));
             ExitCode::FAILURE
         }
     }
@@ -105,7 +106,7 @@ impl Helper {
                         Reply::Granted { id }
                     }
                     Err(e) => {
-                        eprintln!("ctdb_lock_helper: {e}");
+                        say(format_args!("ctdb_lock_helper: {e}"));
                         let errno = e.os().unwrap_or(libc::EIO);
                         Reply::Failed { id, errno }
                     }
@@ -161,7 +162,7 @@ impl Helper {
             What::Database => file.db.unlock_all(),
         };
         if let Err(e) = result {
-            eprintln!("ctdb_lock_helper: {e}");
+            say(format_args!("ctdb_lock_helper: {e}"));
         }
     }
 

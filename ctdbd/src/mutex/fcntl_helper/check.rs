@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{TEST_BYTE, lock_byte, timeout};
+use crate::log::say;
 
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -53,7 +54,7 @@ impl<'a> Check<'a> {
             }
             if now >= check_due {
                 if let Err(text) = self.look() {
-                    eprintln!("{}: {text}", self.name);
+                    say(format_args!("{}: {text}", self.name));
                     return ExitCode::SUCCESS;
                 }
                 check_due = Instant::now() + self.interval;

@@ -28,6 +28,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, getppid};
 
+use crate::log::say;
+
 const PARENT_CHECK: Duration = Duration::from_secs(5);
 /// The second process is asked for with this and four more arguments.
 const CHECK: &str = "--check";
@@ -61,7 +63,9 @@ pub fn main() -> ExitCode {
         _ => None,
     };
     let Some((file, recheck_s, ping_timeout_s)) = settings else {
-        eprintln!("Usage: {name} <file> [recheck_interval [ping_timeout]]");
+        say(format_args!(
+            "Usage: {name} <file> [recheck_interval [ping_timeout]]"
+        ));
         return ExitCode::FAILURE;
     };
     let helper = Helper {
@@ -92,7 +96,7 @@ impl Helper<'_> {
             Ok(Some(lock)) => (b'0', Some(lock)),
             Ok(None) => (b'1', None),
             Err(text) => {
-                eprintln!("{}: {text}", self.name);
+                say(format_args!("{}: {text}", self.name));
                 (b'3', None)
             }
         };
@@ -126,7 +130,7 @@ impl Helper<'_> {
     /// Returns when the lock is to be let go.
     fn hold(&self, lock: &File) {
         if self.parent.as_raw() == 1 {
-            eprintln!("parent == 1");
+            say("parent == 1");
             return;
         }
         let mut checker = None;
@@ -134,7 +138,11 @@ impl Helper<'_> {
             match self.start_checker(lock) {
                 Ok(started) => checker = Some(started),
                 Err(e) => {
-                    eprintln!("{}: fork() failed ({})", self.name, reason(&e));
+                    say(format_args!(
+                        "{}: fork() failed ({})",
+                        self.name,
+                        reason(&e)
+                    ));
                     return;
                 }
             }
@@ -177,17 +185,24 @@ impl Helper<'_> {
             };
             match wait(checker.as_deref_mut(), due) {
                 Sign::Ping => ping_due = Instant::now() + ping_timeout,
-                Sign::End => return,
+                Sign::ParentGone => {
+                    say("parent gone");
+                    return;
+                }
+                Sign::CheckerGone => return,
                 Sign::Nothing => {}
             }
             let now = Instant::now();
             if pinged && now >= ping_due {
-                eprintln!("{}: ping timeout from lock test child", self.name);
+                say(format_args!(
+                    "{}: ping timeout from lock test child",
+                    self.name
+                ));
                 return;
             }
             if now >= parent_due {
                 if kill(self.parent, None) == Err(Errno::ESRCH) {
-                    eprintln!("parent gone");
+                    say("parent gone");
                     return;
                 }
                 parent_due = now + PARENT_CHECK;
@@ -204,7 +219,8 @@ struct Checker {
 
 enum Sign {
     Ping,
-    End,
+    ParentGone,
+    CheckerGone,
     Nothing,
 }
 
@@ -220,16 +236,17 @@ fn wait(checker: Option<&mut Checker>, due: Instant) -> Sign {
     match poll(&mut watched, timeout(due)) {
         Ok(0) | Err(Errno::EINTR) => return Sign::Nothing,
         Ok(_) => {}
-        Err(_) => return Sign::End,
+        // Nothing sensible is left to wait for.
+        Err(_) => return Sign::CheckerGone,
     }
     if watched[0].any().unwrap_or(false) {
-        return Sign::End;
+        return Sign::ParentGone;
     }
     let Some(checker) = checker else {
         return Sign::Nothing;
     };
     match checker.pings.read(&mut [0; 64]) {
-        Ok(0) | Err(_) => Sign::End,
+        Ok(0) | Err(_) => Sign::CheckerGone,
         Ok(_) => Sign::Ping,
     }
 }

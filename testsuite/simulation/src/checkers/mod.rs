@@ -36,10 +36,10 @@ impl Checkers {
     /// After each turn of a daemon.
     pub fn after_turn(&mut self, life: &Life) {
         let node = life.node.borrow();
-        let found = self.generation.after_turn(&node);
+        let mut found: Vec<String> = self.generation.after_turn(&node).into_iter().collect();
         drop(node);
-        self.violations.extend(found);
-        self.violations.extend(chain_locks(life));
+        found.extend(chain_locks(life));
+        self.report(&life.world(), found);
     }
 
     /// A daemon sends a packet to a peer.
@@ -48,14 +48,21 @@ impl Checkers {
             self.sampled.push(packet.clone());
         }
         let found = self.leader.packet_sent(life, lock, packet);
-        self.violations.extend(found);
+        self.report(&life.world(), found.into_iter().collect());
     }
 
     /// Every second of virtual time.
     pub fn tick(&mut self, world: &World) {
         let mut found = dmaster::check(world);
         found.extend(self.rsn.check(world));
-        self.violations.extend(found);
+        self.report(world, found);
+    }
+
+    fn report(&mut self, world: &World, found: Vec<String>) {
+        for text in found {
+            world.note(None, format!("VIOLATION {text}"));
+            self.violations.push(text);
+        }
     }
 }
 

@@ -50,6 +50,8 @@ impl<E: Environment> Watch<E> {
         loop {
             tokio::select! {
                 biased;
+                // Before anything else: a process that was stopped may have lost it long ago.
+                () = self.environment.lock_lost() => self.feed(Input::LockLost),
                 effect = queue.recv() => match effect {
                     Some(Effect::TryLock) => attempt = Some(self.try_lock().boxed_local()),
                     Some(Effect::Prepare) => preparation = Some(self.prepare().boxed_local()),
@@ -65,13 +67,13 @@ impl<E: Environment> Watch<E> {
                 },
                 input = finished(&mut attempt) => self.feed(input),
                 input = finished(&mut preparation) => self.feed(input),
-                () = self.environment.lock_lost() => self.feed(Input::LockLost),
             }
         }
     }
 
     fn carry_out(&self, effect: Effect) {
         match effect {
+            Effect::Broadcast(leader) if leader == self.own && !self.leads() => {}
             Effect::Broadcast(leader) => {
                 self.client
                     .send_to::<LeaderPort>(Pnn::BROADCAST_CONNECTED, &leader);

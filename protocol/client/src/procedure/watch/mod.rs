@@ -74,8 +74,6 @@ struct State {
     requests: Vec<SrvidMessage>,
     rebalance: Vec<Pnn>,
     need_takeover: bool,
-    /// Databases were frozen since this node became inactive.
-    frozen: bool,
     interfaces: Option<IfaceList>,
     /// The active nodes of the last recovery, and until when no other one is wanted for them.
     recovered: Option<(Vec<Pnn>, Instant)>,
@@ -118,9 +116,9 @@ pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), W
         biased;
         () = watch.environment.stopped() => Ok(()),
         () = watch.client.closed() => Err(WatchError::Closed),
+        () = watch.carry_out_all(&mut queue) => Err(WatchError::Closed),
         () = watch.serve(ports) => Err(WatchError::Closed),
         () = watch.keep_time() => Err(WatchError::Closed),
-        () = watch.carry_out_all(&mut queue) => Err(WatchError::Closed),
         () = watch.pass_again_and_again() => Err(WatchError::Closed),
     };
     watch.resign(&mut queue).await;

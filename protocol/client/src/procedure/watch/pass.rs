@@ -149,17 +149,15 @@ impl<E: Environment> Watch<E> {
     /// An inactive node stays in recovery with frozen databases, and does nothing else.
     async fn rest_while_inactive(&self, view: &View, mode: RecoveryMode) -> Result<(), EndOfPass> {
         if !view.own_flags().is_inactive() {
-            self.state.borrow_mut().frozen = false;
             return Ok(());
         }
         let limit = view.tunables.recover_timeout();
         if mode == RecoveryMode::NORMAL {
             ask::<SetRecmode>(&self.client, Pnn::CURRENT, &RecoveryMode::ACTIVE, limit).await?;
         }
-        if !self.state.borrow().frozen {
-            ask::<Freeze>(&self.client, Pnn::CURRENT, &(), limit).await?;
-            self.state.borrow_mut().frozen = true;
-        }
+        // Each time, unlike upstream: a recovery that was under way when the node became inactive may
+        // have thawed the databases again, and a ban ends only once they are frozen.
+        ask::<Freeze>(&self.client, Pnn::CURRENT, &(), limit).await?;
         Err(EndOfPass::Done)
     }
 
