@@ -190,7 +190,8 @@ make_hosts()
 {
 	local host
 	mkdir "${work}/shared" "${work}/libexec"
-	cp "$bin"/[!.]* "$here"/helpers/* "${work}/libexec" 2>/dev/null
+	ln -s "$bin"/ctdb?* "$bin"/{statd_callout,tdb_mutex_check} "${work}/libexec"
+	cp --remove-destination "$here"/helpers/* "${work}/libexec"
 	make_switch
 	for host in $HOSTS; do
 		configure "$host"
