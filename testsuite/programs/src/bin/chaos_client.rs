@@ -69,7 +69,7 @@ async fn write(
         let mut transaction = db.transaction(&locks, false).await?;
         for key in [SHARED, options.key.as_slice()] {
             let value = counter(&transaction.fetch(key)?) + 1;
-            transaction.store(key, &value.to_ne_bytes())?;
+            transaction.store(key, value.to_string().as_bytes())?;
         }
         // From here on the commit may have happened even if no answer comes.
         account.unsure += 1;
@@ -80,7 +80,10 @@ async fn write(
     Ok(())
 }
 
+/// A counter is a decimal number, so that `ctdb pfetch` shows it.
 fn counter(data: &[u8]) -> u64 {
-    data.first_chunk()
-        .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    std::str::from_utf8(data)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
