@@ -262,7 +262,9 @@ impl<C> Cmdline<C> {
             },
             None => {
                 let after = word.char_indices().nth(2).map_or(word.len(), |(at, _)| at);
-                let value = word[after..].strip_prefix('=').unwrap_or_else(|| &word[after..]);
+                let value = word[after..]
+                    .strip_prefix('=')
+                    .unwrap_or_else(|| &word[after..]);
                 (&word[1..after], Some(value).filter(|v| !v.is_empty()))
             }
         };
