@@ -153,6 +153,8 @@ impl Peers {
         if !peer.up && peer.from.is_some() && peer.to.is_some() {
             peer.up = true;
             inputs.push(Input::PeerConnected { peer: pnn });
+            // What came before that was left unread.
+            self.ready.waker(Token::FromPeer(pnn)).wake_by_ref();
         }
     }
 
@@ -183,8 +185,12 @@ impl Peers {
     }
 
     /// Reads packets of a peer; true if more can be read.
+    ///
+    /// Nothing is read before our own connection stands too: the peer may see both sooner than we do,
+    /// and the answer to what it asks would be lost.
     pub fn read(&mut self, pnn: Pnn, scratch: &mut [u8], inputs: &mut Vec<Input>) -> bool {
-        let Some(connection) = self.table.get_mut(&pnn).and_then(|peer| peer.from.as_mut()) else {
+        let both = self.table.get_mut(&pnn).filter(|peer| peer.up);
+        let Some(connection) = both.and_then(|peer| peer.from.as_mut()) else {
             return false;
         };
         let mut packets = Vec::new();
