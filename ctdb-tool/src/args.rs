@@ -260,9 +260,8 @@ impl Reader {
         glued: Option<String>,
     ) -> Result<(), OptionError> {
         let apart = glued.is_none();
-        let value = match glued.or_else(|| self.words.next()) {
-            Some(value) => value,
-            None => return Err(bad(word, "missing argument")),
+        let Some(value) = glued.or_else(|| self.words.next()) else {
+            return Err(bad(word, "missing argument"));
         };
         // popt names the last word it consumed
         let blamed = if apart {

@@ -173,16 +173,16 @@ fn show(
     write!(out, "{{\nkey({}) = ", key.len())?;
     write_quoted(out, key)?;
     out.write_all(b"\n")?;
-    if options.print_header {
-        if let Ok(header) = all::<LtdbHeader>(header) {
-            let dmaster = header.dmaster.0 as i32;
-            writeln!(
-                out,
-                "dmaster: {dmaster}\nrsn: {}\nflags: 0x{:X}",
-                header.rsn,
-                header.flags.bits()
-            )?;
-        }
+    if options.print_header
+        && let Ok(header) = all::<LtdbHeader>(header)
+    {
+        let dmaster = header.dmaster.0 as i32;
+        writeln!(
+            out,
+            "dmaster: {dmaster}\nrsn: {}\nflags: 0x{:X}",
+            header.rsn,
+            header.flags.bits()
+        )?;
     }
     write!(out, "data({}) = ", data.len())?;
     write_quoted(out, data)?;

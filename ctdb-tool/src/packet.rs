@@ -65,7 +65,7 @@ fn segment(src: u16, dst: u16, pseudo: &[u8]) -> Vec<u8> {
     bytes.extend(src.to_be_bytes());
     bytes.extend(dst.to_be_bytes());
     bytes.extend([0; 8]);
-    bytes.extend([(TCP_LENGTH / 4 << 4) as u8, FLAG_ACK]);
+    bytes.extend([((TCP_LENGTH / 4) << 4) as u8, FLAG_ACK]);
     bytes.extend(WINDOW.to_be_bytes());
     bytes.extend([0; 4]);
     let sum = checksum(pseudo.iter().chain(&bytes));

@@ -166,8 +166,10 @@ fn store_lines(
     }
 }
 
+type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// Key and value of a line; `None` if the key is empty.
-fn pair(line: &str) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+fn pair(line: &str) -> Result<Option<KeyValue>, Failure> {
     let (key, rest) = quoted(line)?;
     if key.is_empty() {
         return Ok(None);

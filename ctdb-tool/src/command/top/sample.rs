@@ -163,7 +163,7 @@ fn hot_records(databases: &[DbSample]) -> Vec<Hot> {
                 })
         })
         .collect();
-    hot.sort_by(|a, b| b.count.cmp(&a.count));
+    hot.sort_by_key(|hot| std::cmp::Reverse(hot.count));
     hot
 }
 
