@@ -54,6 +54,10 @@ pub struct Row {
     pub name: &'static str,
     /// Is it still carried out?
     pub life: Life,
+    /// The type of its request, for documents. None where it is obsolete.
+    pub request: &'static str,
+    /// The type of its reply, for documents.
+    pub reply: &'static str,
 }
 
 /// The control of a number. None: never assigned, or removed.

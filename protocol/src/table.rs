@@ -223,10 +223,20 @@ macro_rules! controls {
 
         /// Every control that has a name, live ones first.
         pub const TABLE: &[Row] = &[
-            $(Row { code: $code, name: $upstream, life: Life::Live },)*
-            $(Row { code: $old_code, name: $old, life: Life::Obsolete {
-                instead: { let hint: Option<&'static str> = None; $(let hint = { let _ = hint; Some($hint) };)? hint }
-            } },)*
+            $(Row {
+                code: $code,
+                name: $upstream,
+                life: Life::Live,
+                request: stringify!($request),
+                reply: stringify!($reply),
+            },)*
+            $(Row {
+                code: $old_code,
+                name: $old,
+                life: Life::Obsolete { instead: [$($hint)?].first().copied() },
+                request: "",
+                reply: "",
+            },)*
         ];
     };
 }
