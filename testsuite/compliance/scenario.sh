@@ -69,11 +69,12 @@ t 0 getdbmap
 t 0 -X getdbmap
 for db in volatile.tdb persistent.tdb replicated.tdb readonly.tdb sticky.tdb 0x211bf47b; do
 	t 0 getdbstatus $db
-	t 0 getdbseqnum $db
 	t 0 dbstatistics $db
 	t 0 catdb $db
 	t 0 cattdb $db
 done
+t 0 getdbseqnum persistent.tdb
+t 0 getdbseqnum replicated.tdb
 t 0 setdbreadonly volatile.tdb
 t 0 setdbsticky volatile.tdb
 t 0 setdbreadonly persistent.tdb
@@ -90,12 +91,12 @@ t 1 writekey volatile.tdb key2 other
 t 0 writekey volatile.tdb key5 0xzz
 t 0 writekey volatile.tdb 0x123 odd
 t 0 readkey persistent.tdb key1
-t 0 catdb volatile.tdb
+t_sorted 0 catdb volatile.tdb
 t 0 cattdb volatile.tdb
 t 1 cattdb volatile.tdb
 t 0 deletekey volatile.tdb key1
 t 0 deletekey volatile.tdb nosuchkey
-t 0 catdb volatile.tdb
+t_sorted 0 catdb volatile.tdb
 t 0 pstore persistent.tdb a 1
 t 0 pstore persistent.tdb b 0x0102
 t 0 pstore volatile.tdb b 2
@@ -145,6 +146,7 @@ for pair in "disable enable" "stop continue" "ban unban"; do
 	time=
 	[ "$1" = ban ] && time=300
 	t 0 -n 1 $1 $time
+	recovered
 	t 0 status
 	t 0 -X status
 	t 0 nodestatus all
@@ -193,6 +195,7 @@ t 0 event script list legacy
 # a node less
 t 2 shutdown
 settle_without 2
+recovered
 t 0 status
 t 0 -X status
 t 0 nodestatus all
