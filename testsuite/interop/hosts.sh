@@ -17,7 +17,6 @@ kinds=("${kinds[@]:-}")
 PRIVATE=10.77.0
 PUBLIC=10.88.0
 declare -A host_init host_outer
-hosts_made=()
 
 host_numbers() { seq 0 $((${#kinds[@]} - 1)); }
 
@@ -26,6 +25,17 @@ programs_of() {
 	case ${kinds[$1]} in
 	ours) echo "$programs" ;;
 	*) echo "$hosts_top/target/upstream/${kinds[$1]}/programs" ;;
+	esac
+}
+
+# host_programs N: the same programs in a place that nobody renews while the hosts run
+host_programs() {
+	case ${kinds[$1]} in
+	ours) echo "$programs" ;;
+	*)
+		[ -d "$hosts_dir/${kinds[$1]}" ] || cp -r "$(programs_of "$1")" "$hosts_dir/${kinds[$1]}"
+		echo "$hosts_dir/${kinds[$1]}"
+		;;
 	esac
 }
 
@@ -59,6 +69,17 @@ on() {
 	within "h$host" env PATH="$bin:$hosts_dir/bin:$PATH" CTDB="$bin/ctdb" "$@"
 }
 
+# background N COMMAND...: as on, but goes on until hosts_down
+background() {
+	local host=$1 bin
+	shift
+	bin=$(programs_of "$host")
+	nsenter --target "${host_init[h$host]}" --net --mount --pid --uts -- \
+		env PATH="$bin:$PATH" "$@" &
+	# Stopped together with its child, and so to be killed by us.
+	host_outer[job-$!]=$!
+}
+
 # host_cable NAME INTERFACE: a cable to the switch, whose end is called NAME-INTERFACE there
 host_cable() {
 	ip link add "c$$" type veth peer name "p$$"
@@ -73,8 +94,8 @@ pull_cables() { within switch sh -c "ip link set h$1-eth0 down; ip link set h$1-
 plug_cables() { within switch sh -c "ip link set h$1-eth0 up; ip link set h$1-eth1 up"; }
 
 # freeze N / thaw N: every process of a host stops; what the kernel does goes on
-freeze() { host_processes "$1" | xargs -r kill -STOP; }
-thaw() { host_processes "$1" | xargs -r kill -CONT; }
+freeze() { host_processes "$1" | xargs -r kill -STOP 2>/dev/null; }
+thaw() { host_processes "$1" | xargs -r kill -CONT 2>/dev/null; }
 
 # host_processes N: processes that were started on a host, as seen from outside
 host_processes() {
@@ -86,6 +107,15 @@ host_processes() {
 			[ "$pid" = "${host_init[h$1]}" ] || echo "$pid"
 		fi
 	done
+}
+
+# host_script N NAME: an enabled event script out of standard input; a link, as packages have it
+host_script() {
+	local dir=$hosts_dir/h$1/etc
+	mkdir -p "$dir/shipped"
+	cat >"$dir/shipped/$2.script"
+	chmod 755 "$dir/shipped/$2.script"
+	ln -s "/etc/ctdb/shipped/$2.script" "$dir/events/legacy/$2.script"
 }
 
 host_configure() {
@@ -100,8 +130,7 @@ host_configure() {
 	esac
 	cp "$from"/{functions,notify.sh,debug-hung-script.sh} "$dir/etc/"
 	for name in 00.ctdb 10.interface; do
-		cp "$scripts/$name.script" "$dir/etc/events/legacy/"
-		chmod 755 "$dir/etc/events/legacy/$name.script"
+		host_script "$1" "$name" <"$scripts/$name.script"
 	done
 	for name in $(host_numbers); do
 		echo "$PRIVATE.$((name + 1))"
@@ -143,8 +172,8 @@ hosts_up() {
 		echo 'exec nsenter --target "$pid" --net --mount --pid --uts -- sh -c "$*"'
 	} >"$hosts_dir/bin/enter"
 	chmod 755 "$hosts_dir/bin/enter"
+	# Left behind: removing one would take the mounts of every other run along.
 	for directory in /etc/ctdb /var/lib/ctdb /run/ctdb /var/log/ctdb /usr/libexec/ctdb; do
-		[ -d "$directory" ] || hosts_made+=("$directory")
 		mkdir -p "$directory"
 	done
 	host_boot switch true || return 1
@@ -158,7 +187,7 @@ hosts_up() {
 			mount --bind '$hosts_dir/$name/lib' /var/lib/ctdb
 			mount --bind '$hosts_dir/$name/run' /run/ctdb
 			mount --bind '$hosts_dir/$name/log' /var/log/ctdb
-			mount --bind '$(programs_of "$host")' /usr/libexec/ctdb" || return 1
+			mount --bind '$(host_programs "$host")' /usr/libexec/ctdb" || return 1
 		echo "${host_init[$name]}" >"$hosts_dir/pid.$PRIVATE.$((host + 1))"
 		host_cable "$name" eth0
 		host_cable "$name" eth1
@@ -170,14 +199,11 @@ hosts_up() {
 }
 
 hosts_down() {
-	local pid directory
+	local pid
 	for pid in "${host_outer[@]}"; do
 		kill -9 "$pid" 2>/dev/null
 	done
 	wait 2>/dev/null
-	for ((directory = ${#hosts_made[@]} - 1; directory >= 0; directory--)); do
-		rmdir "${hosts_made[directory]}" 2>/dev/null
-	done
 	[ -n "${KEEP-}" ] || rm -rf -- "$hosts_dir"
 	host_outer=()
 }
