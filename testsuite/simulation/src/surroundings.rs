@@ -1,6 +1,6 @@
 //! The surroundings of a node's cluster watch.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +12,9 @@ use ctdb_client::procedure::{Configuration, Environment, Level, LockAttempt};
 use ctdb_core::failover::allocation::{self, Algorithm, Report, Silent};
 use ctdb_protocol::Pnn;
 use ctdb_protocol::types::{PublicIp, SockAddr};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
 use crate::cluster_lock::{ClusterLock, Mood};
 use crate::life::Life;
@@ -29,10 +31,8 @@ pub struct Surroundings {
     life: Rc<Life>,
     world: Rc<World>,
     dice: RefCell<Seed>,
-    /// The lock was taken and its loss has not been told.
-    held: Cell<bool>,
-    /// When the helper notices a loss.
-    notices_at: Cell<Option<Instant>>,
+    /// The helper that holds the lock, and whether it has ended because the lock was lost.
+    helper: RefCell<Option<(AbortHandle, watch::Receiver<bool>)>>,
 }
 
 impl Surroundings {
@@ -40,7 +40,20 @@ impl Surroundings {
     #[must_use]
     pub fn new(life: Rc<Life>, world: Rc<World>) -> Self {
         let dice = RefCell::new(world.dice());
-        Self { life, world, dice, held: Cell::new(false), notices_at: Cell::new(None) }
+        Self { life, world, dice, helper: RefCell::default() }
+    }
+
+    /// Watches over the lock as the helper does, a process of its own that goes on when ours is stopped.
+    fn start_helper(&self) {
+        let (lock, who) = (self.world.lock.clone(), self.who());
+        let delay = self.dice.borrow_mut().between(Duration::ZERO, RECHECK);
+        let (tell, ended) = watch::channel(false);
+        let helper = self.life.spawn(async move {
+            lock.lost_by(who).await;
+            sleep(delay).await;
+            tell.send_replace(true);
+        });
+        *self.helper.borrow_mut() = Some((helper, ended));
     }
 
     fn who(&self) -> (Pnn, u64) {
@@ -83,7 +96,7 @@ impl Environment for Surroundings {
             Mood::Well => {
                 sleep(ClusterLock::LATENCY).await;
                 if self.world.lock.take(self.who()) {
-                    self.held.set(true);
+                    self.start_helper();
                     LockAnswer::Held
                 } else {
                     LockAnswer::Contended
@@ -99,24 +112,19 @@ impl Environment for Surroundings {
     }
 
     async fn lock_lost(&self) {
-        if !self.held.get() {
-            std::future::pending::<()>().await;
-        }
-        self.world.lock.lost_by(self.who()).await;
-        if self.notices_at.get().is_none() {
-            let delay = self.dice.borrow_mut().between(Duration::ZERO, RECHECK);
-            self.notices_at.set(Some(Instant::now() + delay));
-        }
-        if let Some(at) = self.notices_at.get() {
-            sleep_until(at).await;
-        }
-        self.held.set(false);
-        self.notices_at.set(None);
+        let ended = self.helper.borrow().as_ref().map(|(_, ended)| ended.clone());
+        let Some(mut ended) = ended else {
+            return std::future::pending().await;
+        };
+        // An error means that the helper is gone.
+        let _ = ended.wait_for(|ended| *ended).await;
+        *self.helper.borrow_mut() = None;
     }
 
     async fn release_lock(&self) {
-        self.held.set(false);
-        self.notices_at.set(None);
+        if let Some((helper, _)) = self.helper.borrow_mut().take() {
+            helper.abort();
+        }
         self.world.lock.release(self.who());
     }
 
