@@ -116,7 +116,12 @@ impl Peers {
             log::error!("Refused connection from unknown node {address}");
             return;
         };
-        if peer.from.is_some() {
+        // The end of a connection that is not read yet shows only when somebody looks.
+        if peer
+            .from
+            .as_ref()
+            .is_some_and(|from| peer.up || !from.ended())
+        {
             log::error!("Incoming queue active, rejecting connection from {address}");
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read as _, Write as _};
+use std::mem::MaybeUninit;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -211,10 +212,15 @@ impl Connection {
         }
     }
 
-    /// The socket itself.
+    /// Whether the other side has closed the connection and nothing is left to be read. Takes nothing
+    /// out of the socket.
     #[must_use]
-    pub fn socket(&self) -> &Socket {
-        self.socket.get_ref()
+    pub fn ended(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        match self.socket.get_ref().peek(&mut byte) {
+            Ok(count) => count == 0,
+            Err(e) => e.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 
@@ -275,6 +281,19 @@ mod tests {
         a.queue(Lane::Urgent, packet(3, 48));
         let got = read_until(&mut a, &mut b, 3).await;
         assert_eq!(got.iter().map(|p| p[31]).collect::<Vec<_>>(), [1, 3, 2]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_end_shows_without_reading() {
+        let (mut a, b) = pair().await;
+        assert!(!b.ended());
+        a.queue(Lane::Ordered, packet(1, 40));
+        a.flush().unwrap();
+        drop(a);
+        assert!(!b.ended(), "a packet is left");
+        let (a, b) = pair().await;
+        drop(a);
+        assert!(b.ended());
     }
 
     #[tokio::test(flavor = "current_thread")]
