@@ -6,6 +6,7 @@
 //! contended, 2 timed out, 3 error), then holds the lock as long as it lives; SIGTERM makes it
 //! let go.
 
+pub mod etcd_lock;
 pub mod fcntl_helper;
 
 use std::os::unix::fs::PermissionsExt as _;
