@@ -14,7 +14,7 @@ use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{NodeAndFlags, NodeFlags, PidSrvid, RunState};
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The release of Samba whose tool this is equal to.
 pub const VERSION: &str = "4.22.11";
@@ -101,9 +101,12 @@ pub async fn chosen_nodes(
     Ok(chosen)
 }
 
+/// How long nodes have to tell about their interfaces. One that does not answer shall not delay the others.
+const IFACES_WAIT: Duration = Duration::from_secs(1);
+
 /// The nodes with what is known of them. Remote nodes count as unknown until the local daemon has come
 /// through its first recovery. Healthy nodes are asked for their interfaces, all at once: a dead node delays
-/// nothing but the time limit. Answers to `get_nodemap_unknown` and `partially_online`.
+/// them by a second. Answers to `get_nodemap_unknown` and `partially_online`.
 pub async fn node_lines(
     session: &Session,
     nodes: &[NodeAndFlags],
@@ -130,9 +133,10 @@ pub async fn node_lines(
         .filter(|n| flags(n) == 0)
         .map(|n| n.pnn)
         .collect();
+    let wait = session.limit().min(IFACES_WAIT);
     let answers = session
         .client
-        .control_all::<ctl::GetIfaces>(&healthy, &(), Some(session.limit()))
+        .control_all::<ctl::GetIfaces>(&healthy, &(), Some(wait))
         .await;
     let lame = |pnn| {
         answers.iter().any(|(from, answer)| {
