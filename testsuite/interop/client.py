@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a client notices while a public address moves.
 
-client.py serve PORT          on a host: tells its name to whoever connects, then echoes
+client.py serve PORT [track]  on a host: tells its name to whoever connects, then echoes; with `track` it
+                              tells the daemon of each connection, as smbd does
 client.py watch ADDRESS PORT  on the client: one request every 100 ms on a connection of its own, and one
                               connection that is kept busy; prints one line per event, with the time
 """
 import socket
 import socketserver
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +17,9 @@ import time
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self):
+        if self.server.track:
+            ends = [f"{host}:{port}" for host, port in (self.client_address, self.request.getsockname())]
+            subprocess.run(["ctdb", "addtickle", *ends], check=False)
         try:
             self.request.sendall(socket.gethostname().encode() + b"\n")
             while data := self.request.recv(100):
@@ -27,6 +32,7 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 100
+    track = False
 
 
 def say(*words):
@@ -72,7 +78,9 @@ def keep(address, port):
 
 def main():
     if sys.argv[1] == "serve":
-        Server(("0.0.0.0", int(sys.argv[2])), Echo).serve_forever()
+        server = Server(("0.0.0.0", int(sys.argv[2])), Echo)
+        server.track = "track" in sys.argv[3:]
+        server.serve_forever()
     address, port = sys.argv[2], int(sys.argv[3])
     threading.Thread(target=keep, args=(address, port), daemon=True).start()
     while True:
