@@ -130,6 +130,9 @@ pub async fn accept(feed: Feed, listener: TcpListener) {
                 if let Err(e) = socket.set_keepalive(true) {
                     log::warning!("Failed to set KEEPALIVE on fd - {e}");
                 }
+                // We never send on this connection: without this every packet that is read costs one
+                // acknowledgement of its own.
+                let _ = socket.set_tcp_quickack(false);
                 feed.tell(News::PeerCame {
                     address: from.ip(),
                     socket,

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ctdb_protocol::id::Pnn;
 use tokio::net::TcpSocket;
-use tokio::time::{sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::feed::{Feed, News};
 use crate::log;
@@ -14,8 +16,17 @@ use crate::log;
 /// An attempt takes at most so long, and after a failure so long a pause follows; as upstream.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Connects from `own` to `peer` and hands the connection to the loop.
-pub async fn keep_trying(feed: Feed, pnn: Pnn, own: IpAddr, peer: IpAddr, port: u16) {
+/// Connects from `own` to `peer` and hands the connection to the loop. `hurry` ends a pause: the peer
+/// is known to be there. It does not disturb an attempt: a connection that the peer has seen and we
+/// gave up would stand in the way of the next one.
+pub async fn keep_trying(
+    feed: Feed,
+    pnn: Pnn,
+    own: IpAddr,
+    peer: IpAddr,
+    port: u16,
+    hurry: Rc<Notify>,
+) {
     loop {
         match timeout(STEP, connect(own, SocketAddr::new(peer, port))).await {
             Ok(Ok(socket)) => {
@@ -28,7 +39,7 @@ pub async fn keep_trying(feed: Feed, pnn: Pnn, own: IpAddr, peer: IpAddr, port: 
             }
             Ok(Err(e)) => {
                 log::debug!("Cannot connect to node {pnn} ({peer}): {e}");
-                sleep(STEP).await;
+                let _ = timeout(STEP, hurry.notified()).await;
             }
             Err(_) => log::debug!("No answer from node {pnn} ({peer})"),
         }
@@ -44,5 +55,9 @@ async fn connect(own: IpAddr, peer: SocketAddr) -> io::Result<socket2::Socket> {
     socket.set_keepalive(true)?;
     // The near end must carry our address: it is all that the peer knows us by.
     socket.bind(SocketAddr::new(own, 0))?;
-    Ok(socket.connect(peer).await?.into_std()?.into())
+    let socket: socket2::Socket = socket.connect(peer).await?.into_std()?.into();
+    // An algorithm that paces (BBR) delays each of our small packets by a timer. Where cubic is not
+    // to be had, the machine's default serves as well.
+    let _ = socket.set_tcp_congestion(b"cubic");
+    Ok(socket)
 }
