@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use ctdb_core::Input;
@@ -11,6 +12,7 @@ use ctdb_core::effect::Lane;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::packet::{ALIGNMENT, Header};
 use socket2::Socket;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::feed::Feed;
@@ -37,6 +39,8 @@ struct Peer {
     to: Option<Connection>,
     /// The task that connects while `to` is missing.
     connecting: Option<AbortHandle>,
+    /// Ends that task's pause.
+    hurry: Rc<Notify>,
     /// Whether the core was told that the peer is connected.
     up: bool,
     /// Whether `to` has packets since the last flush.
@@ -50,6 +54,7 @@ impl Peer {
             from: None,
             to: None,
             connecting: None,
+            hurry: Rc::default(),
             up: false,
             dirty: false,
         }
@@ -102,7 +107,9 @@ impl Peers {
         if let Some(task) = peer.connecting.take() {
             task.abort();
         }
-        let task = connect::keep_trying(self.feed.clone(), pnn, own, peer.address, self.port);
+        let hurry = Rc::clone(&peer.hurry);
+        let task =
+            connect::keep_trying(self.feed.clone(), pnn, own, peer.address, self.port, hurry);
         peer.connecting = Some(tokio::task::spawn_local(task).abort_handle());
     }
 
@@ -129,6 +136,8 @@ impl Peers {
             Ok(connection) => peer.from = Some(connection),
             Err(e) => log::error!("Failed to set up connection from {address}: {e}"),
         }
+        // The peer is there now: no need to sit out the pause after the last attempt.
+        peer.hurry.notify_one();
         self.check_up(pnn, inputs);
     }
 
