@@ -46,7 +46,9 @@ impl Cluster {
         tokio::task::spawn_local(async move {
             loop {
                 sleep(Duration::from_secs(1)).await;
-                let Some(world) = watched.upgrade() else { return };
+                let Some(world) = watched.upgrade() else {
+                    return;
+                };
                 let mut checkers = world.checkers.borrow_mut();
                 checkers.tick(&world);
             }
@@ -74,7 +76,9 @@ impl Cluster {
 
     /// Starts a daemon unless it runs.
     pub fn start(&self, pnn: Pnn) -> Rc<Life> {
-        self.world.life(pnn).unwrap_or_else(|| Life::begin(&self.world, pnn))
+        self.world
+            .life(pnn)
+            .unwrap_or_else(|| Life::begin(&self.world, pnn))
     }
 
     /// A running daemon.
@@ -83,11 +87,17 @@ impl Cluster {
     /// It does not run.
     #[must_use]
     pub fn life(&self, pnn: u32) -> Rc<Life> {
-        self.world.life(Pnn(pnn)).unwrap_or_else(|| panic!("node {pnn} does not run"))
+        self.world
+            .life(Pnn(pnn))
+            .unwrap_or_else(|| panic!("node {pnn} does not run"))
     }
 
     /// Waits until something is so; tells after how long, or that it never was.
-    pub async fn wait_until(&self, limit: Duration, is_so: impl Fn(&World) -> bool) -> Option<Duration> {
+    pub async fn wait_until(
+        &self,
+        limit: Duration,
+        is_so: impl Fn(&World) -> bool,
+    ) -> Option<Duration> {
         let began = Instant::now();
         while !is_so(&self.world) {
             if began.elapsed() >= limit {
@@ -104,7 +114,9 @@ impl Cluster {
     /// What keeps it from being all right.
     pub async fn wait_healthy(&self, limit: Duration) -> Result<Duration, Vec<String>> {
         let healthy = |world: &World| liveness::complaints(world).is_empty();
-        self.wait_until(limit, healthy).await.ok_or_else(|| liveness::complaints(&self.world))
+        self.wait_until(limit, healthy)
+            .await
+            .ok_or_else(|| liveness::complaints(&self.world))
     }
 
     /// As [`Cluster::wait_healthy`], for tests.
@@ -116,7 +128,10 @@ impl Cluster {
             Ok(took) => took,
             Err(complaints) => {
                 self.print_log();
-                panic!("seed {}: not healthy after {limit:?}: {complaints:?}", self.world.setup.seed)
+                panic!(
+                    "seed {}: not healthy after {limit:?}: {complaints:?}",
+                    self.world.setup.seed
+                )
             }
         }
     }
@@ -131,7 +146,11 @@ impl Cluster {
         request: &C::Request,
     ) -> Result<C::Reply, ControlError> {
         let client: Client = self.life(node).connect(900);
-        client.request::<C>(Pnn::CURRENT, request).timeout(Duration::from_secs(60)).send().await
+        client
+            .request::<C>(Pnn::CURRENT, request)
+            .timeout(Duration::from_secs(60))
+            .send()
+            .await
     }
 
     /// Who leads, as the last broadcast said, if that is not too old.
@@ -169,7 +188,10 @@ impl Cluster {
             Some(took) => took,
             None => {
                 self.print_log();
-                panic!("seed {}: {active:?} not settled after {limit:?}", self.world.setup.seed)
+                panic!(
+                    "seed {}: {active:?} not settled after {limit:?}",
+                    self.world.setup.seed
+                )
             }
         }
     }
@@ -189,7 +211,12 @@ impl Cluster {
     /// How many lines of the log contain this.
     #[must_use]
     pub fn count_in_log(&self, text: &str) -> usize {
-        self.world.log.borrow().iter().filter(|line| line.text.contains(text)).count()
+        self.world
+            .log
+            .borrow()
+            .iter()
+            .filter(|line| line.text.contains(text))
+            .count()
     }
 
     /// What checkers have found so far.

@@ -36,8 +36,14 @@ pub struct ClusterLock {
 
 impl Default for ClusterLock {
     fn default() -> Self {
-        let state = State { holder: None, mood: Mood::Well };
-        Self { state: Rc::new(RefCell::new(state)), changed: watch::Sender::new(0) }
+        let state = State {
+            holder: None,
+            mood: Mood::Well,
+        };
+        Self {
+            state: Rc::new(RefCell::new(state)),
+            changed: watch::Sender::new(0),
+        }
     }
 }
 

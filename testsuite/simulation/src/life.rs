@@ -105,7 +105,14 @@ impl Life {
             return;
         }
         let world = self.world();
-        world.note(Some(self.pnn), if silent { "machine lost" } else { "daemon ends" });
+        world.note(
+            Some(self.pnn),
+            if silent {
+                "machine lost"
+            } else {
+                "daemon ends"
+            },
+        );
         for task in self.tasks.borrow_mut().drain(..) {
             task.abort();
         }
@@ -121,7 +128,10 @@ impl Life {
     /// The helper that holds the cluster lock notices the end of its daemon a little later.
     fn leave_lock(&self, world: &Rc<World>) {
         let (lock, who) = (world.lock.clone(), (self.pnn, self.number));
-        let delay = self.dice.borrow_mut().between(Duration::ZERO, Duration::from_millis(200));
+        let delay = self
+            .dice
+            .borrow_mut()
+            .between(Duration::ZERO, Duration::from_millis(200));
         spawn_local(async move {
             sleep(delay).await;
             lock.release(who);
@@ -158,7 +168,9 @@ impl Life {
     /// The world has ended before its daemons.
     #[must_use]
     pub fn world(&self) -> Rc<World> {
-        self.world.upgrade().expect("the world outlives its daemons")
+        self.world
+            .upgrade()
+            .expect("the world outlives its daemons")
     }
 
     /// Gives the core an input.
@@ -216,7 +228,9 @@ impl Life {
             if let Input::ClientGone { client } = &input {
                 self.clients.borrow_mut().remove(client);
             }
-            self.node.borrow_mut().handle(world.now(), input, &mut effects);
+            self.node
+                .borrow_mut()
+                .handle(world.now(), input, &mut effects);
             for effect in effects.drain(..) {
                 self.carry_out(&world, effect);
             }
@@ -238,7 +252,10 @@ impl Life {
                 }
             }
             Effect::ToPeer { peer, lane, packet } => {
-                world.checkers.borrow_mut().packet_sent(self, &world.lock, &packet);
+                world
+                    .checkers
+                    .borrow_mut()
+                    .packet_sent(self, &world.lock, &packet);
                 world.network.send(self.pnn, peer, lane, packet);
             }
             Effect::ToClient { client, packet, .. } => {
@@ -253,10 +270,14 @@ impl Life {
             }
             Effect::OpenTransport { .. } => {
                 world.network.open(self.pnn, self.inbox.clone());
-                self.feed(Input::TransportOpen { result: Ok(self.pnn) });
+                self.feed(Input::TransportOpen {
+                    result: Ok(self.pnn),
+                });
             }
             Effect::SetPeers { peers } => {
-                world.network.set_peers(self.pnn, peers.into_iter().map(|(peer, _)| peer));
+                world
+                    .network
+                    .set_peers(self.pnn, peers.into_iter().map(|(peer, _)| peer));
             }
             Effect::DropPeer { peer } => world.network.drop_peer(self.pnn, peer),
             Effect::AcceptClients => self.accepting.set(true),
@@ -267,25 +288,57 @@ impl Life {
                 self.exit.set(Some(code));
                 self.kill(false);
             }
-            Effect::AwaitLock { ticket, path, scope, .. } => self.await_lock(ticket, &path, &scope),
+            Effect::AwaitLock {
+                ticket,
+                path,
+                scope,
+                ..
+            } => self.await_lock(ticket, &path, &scope),
             Effect::ReleaseLock { ticket } => self.release_lock(ticket),
-            Effect::RunEvent { ticket, event, args, .. } => self.run_event(world, ticket, event, args),
+            Effect::RunEvent {
+                ticket,
+                event,
+                args,
+                ..
+            } => self.run_event(world, ticket, event, args),
             Effect::ReadNodes { ticket } => {
-                self.feed(Input::NodesRead { ticket, nodes: Ok(world.nodes_list()) });
+                self.feed(Input::NodesRead {
+                    ticket,
+                    nodes: Ok(world.nodes_list()),
+                });
             }
             Effect::ReadPublicAddresses { ticket } => {
                 let addresses = Ok(world.public_addresses());
                 self.feed(Input::PublicAddressesRead { ticket, addresses });
             }
-            Effect::TestClusterLock { ticket } => self.test_cluster_lock(world.lock.clone(), ticket),
-            Effect::Scan { ticket, path, filter, .. } => self.scan(ticket, &path, filter),
-            Effect::Update { ticket, path, rule, buffer, .. } => self.update(ticket, &path, rule, buffer),
+            Effect::TestClusterLock { ticket } => {
+                self.test_cluster_lock(world.lock.clone(), ticket)
+            }
+            Effect::Scan {
+                ticket,
+                path,
+                filter,
+                ..
+            } => self.scan(ticket, &path, filter),
+            Effect::Update {
+                ticket,
+                path,
+                rule,
+                buffer,
+                ..
+            } => self.update(ticket, &path, rule, buffer),
             Effect::Repack { ticket, .. } => self.feed(Input::RepackDone { ticket }),
             Effect::ReadAddresses => {
                 let addresses = self.addresses.borrow();
-                let addresses = addresses.iter().map(|ip| (*ip, "eth0".to_owned())).collect();
+                let addresses = addresses
+                    .iter()
+                    .map(|ip| (*ip, "eth0".to_owned()))
+                    .collect();
                 let interfaces = vec!["eth0".to_owned()];
-                self.feed(Input::SystemAddresses { addresses, interfaces });
+                self.feed(Input::SystemAddresses {
+                    addresses,
+                    interfaces,
+                });
             }
             Effect::Notify { .. }
             | Effect::CancelScan { .. }
@@ -297,7 +350,9 @@ impl Life {
 
     /// A time between two limits, in milliseconds.
     fn between_ms(&self, low: u64, high: u64) -> Duration {
-        self.dice.borrow_mut().between(Duration::from_millis(low), Duration::from_millis(high))
+        self.dice
+            .borrow_mut()
+            .between(Duration::from_millis(low), Duration::from_millis(high))
     }
 
     fn start_watch(self: &Rc<Self>, world: &Rc<World>) {
@@ -365,7 +420,10 @@ impl Life {
                 life.addresses.borrow_mut().remove(&address);
             }
             let sick = event == "monitor" && world.sick.borrow()[life.pnn.0 as usize];
-            life.feed(Input::EventDone { ticket, status: i32::from(sick) });
+            life.feed(Input::EventDone {
+                ticket,
+                status: i32::from(sick),
+            });
         });
     }
 
@@ -384,13 +442,20 @@ impl Life {
                     b'2'
                 }
             };
-            life.feed(Input::ClusterLockTested { ticket, answer, latency_s });
+            life.feed(Input::ClusterLockTested {
+                ticket,
+                answer,
+                latency_s,
+            });
         });
     }
 
     fn scan(&self, ticket: Ticket, path: &str, filter: ScanFilter) {
         let Some(file) = self.file_at(path) else {
-            return self.feed(Input::ScanDone { ticket, complete: false });
+            return self.feed(Input::ScanDone {
+                ticket,
+                complete: false,
+            });
         };
         let file = file.borrow();
         let wanted: Vec<(Bytes, Bytes)> = file
@@ -400,9 +465,15 @@ impl Life {
             .map(|(key, value)| (Bytes::copy_from_slice(key), value.clone()))
             .collect();
         for piece in wanted.chunks(SCAN_PIECE) {
-            self.feed(Input::ScanRecords { ticket, records: piece.to_vec() });
+            self.feed(Input::ScanRecords {
+                ticket,
+                records: piece.to_vec(),
+            });
         }
-        self.feed(Input::ScanDone { ticket, complete: true });
+        self.feed(Input::ScanDone {
+            ticket,
+            complete: true,
+        });
     }
 
     fn update(
@@ -445,7 +516,9 @@ async fn wake_at(world: &World, wake_us: Option<u64>) {
 
 /// Whether a scan reports a value.
 fn passes(filter: ScanFilter, value: &[u8]) -> bool {
-    let Ok((header, data)) = LtdbHeader::split(value) else { return false };
+    let Ok((header, data)) = LtdbHeader::split(value) else {
+        return false;
+    };
     match filter {
         ScanFilter::All => true,
         ScanFilter::OwnedBy(pnn) => header.dmaster == pnn && !data.is_empty(),

@@ -112,15 +112,32 @@ impl Locks {
             let granted = {
                 let mut state = self.0.borrow_mut();
                 state.queue.retain(|(_, _, sender)| !sender.is_closed());
-                let barrier = state.queue.iter().position(|(scope, ..)| *scope == Scope::File);
+                let barrier = state
+                    .queue
+                    .iter()
+                    .position(|(scope, ..)| *scope == Scope::File);
                 let limit = barrier.map_or(state.queue.len(), |position| position + 1);
-                let next = state.queue.iter().take(limit).position(|(scope, ..)| state.is_free(*scope));
-                next.and_then(|index| state.queue.remove(index)).map(|(scope, owner, sender)| {
-                    state.take(scope, owner);
-                    (LockGuard { locks: self.clone(), scope, owner }, sender)
-                })
+                let next = state
+                    .queue
+                    .iter()
+                    .take(limit)
+                    .position(|(scope, ..)| state.is_free(*scope));
+                next.and_then(|index| state.queue.remove(index))
+                    .map(|(scope, owner, sender)| {
+                        state.take(scope, owner);
+                        (
+                            LockGuard {
+                                locks: self.clone(),
+                                scope,
+                                owner,
+                            },
+                            sender,
+                        )
+                    })
             };
-            let Some((guard, sender)) = granted else { return };
+            let Some((guard, sender)) = granted else {
+                return;
+            };
             // A guard that nobody wants any more gives the lock back when it is dropped here.
             drop(sender.send(guard));
         }

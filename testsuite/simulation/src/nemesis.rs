@@ -63,14 +63,22 @@ impl Nemesis {
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
         let dice = cluster.world.dice();
-        Self { cluster, dice, lost_data: false }
+        Self {
+            cluster,
+            dice,
+            lost_data: false,
+        }
     }
 
     /// Disturbs the cluster for a while; afterwards all is mended.
     pub async fn rage(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
-            sleep(self.dice.between(Duration::from_millis(100), Duration::from_secs(12))).await;
+            sleep(
+                self.dice
+                    .between(Duration::from_millis(100), Duration::from_secs(12)),
+            )
+            .await;
             let fault = ALL[self.dice.index(ALL.len())];
             self.inject(fault).await;
         }
@@ -85,7 +93,8 @@ impl Nemesis {
     fn while_long(&mut self) -> Duration {
         // Most faults are short; some outlast every timeout.
         let high = if self.dice.chance(75) { 6 } else { 60 };
-        self.dice.between(Duration::from_millis(50), Duration::from_secs(high))
+        self.dice
+            .between(Duration::from_millis(50), Duration::from_secs(high))
     }
 
     async fn inject(&mut self, fault: Fault) {
@@ -117,14 +126,19 @@ impl Nemesis {
             }
             Fault::Split => {
                 let side: Vec<Pnn> = world.numbers().filter(|_| self.dice.chance(50)).collect();
-                world.fault("partition", &format!("{side:?} against the rest for {time:?}"));
+                world.fault(
+                    "partition",
+                    &format!("{side:?} against the rest for {time:?}"),
+                );
                 self.lost_data = true;
                 self.hold_back(&side, true, true);
                 sleep(time).await;
                 world.network.heal();
             }
             Fault::Slow => {
-                let delay = self.dice.between(Duration::from_millis(5), Duration::from_millis(900));
+                let delay = self
+                    .dice
+                    .between(Duration::from_millis(5), Duration::from_millis(900));
                 world.fault("slow network", &format!("{delay:?} for {time:?}"));
                 world.network.slow_down(delay);
                 sleep(time).await;
@@ -153,8 +167,14 @@ impl Nemesis {
                 world.checkers.borrow_mut().leader.lock_lost_at = Some(Instant::now());
                 world.lock.lose();
             }
-            Fault::LockFailing => self.spoil_lock("cluster lock failing", Mood::Failing, time).await,
-            Fault::LockHanging => self.spoil_lock("cluster lock hanging", Mood::Hanging, time).await,
+            Fault::LockFailing => {
+                self.spoil_lock("cluster lock failing", Mood::Failing, time)
+                    .await
+            }
+            Fault::LockHanging => {
+                self.spoil_lock("cluster lock hanging", Mood::Hanging, time)
+                    .await
+            }
             Fault::Stop => {
                 world.fault("node stopped", &about);
                 self.lost_data = true;
@@ -166,7 +186,8 @@ impl Nemesis {
                 world.fault("node banned", &about);
                 self.lost_data = true;
                 let time_s = u32::try_from(time.as_secs()).unwrap_or(0) + 1;
-                self.try_control::<SetBanState>(node, &BanState { pnn: node, time_s }).await;
+                self.try_control::<SetBanState>(node, &BanState { pnn: node, time_s })
+                    .await;
             }
             Fault::Disable => {
                 world.fault("node disabled", &about);
@@ -207,7 +228,12 @@ impl Nemesis {
 
     /// Sends a control; a node that does not run does not mind.
     async fn try_control<C: ctdb_protocol::Control>(&self, node: Pnn, request: &C::Request) {
-        if self.cluster.world.life(node).is_some_and(|life| life.accepts()) {
+        if self
+            .cluster
+            .world
+            .life(node)
+            .is_some_and(|life| life.accepts())
+        {
             // What a disturbed node answers is its own business.
             let _ = self.cluster.control::<C>(node.0, request).await;
         }

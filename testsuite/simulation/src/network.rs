@@ -65,7 +65,11 @@ pub struct Network(Rc<RefCell<State>>);
 
 /// The two ends of a link in order, and which of them `from` is.
 fn ends(from: Pnn, to: Pnn) -> ((Pnn, Pnn), usize) {
-    if from < to { ((from, to), 0) } else { ((to, from), 1) }
+    if from < to {
+        ((from, to), 0)
+    } else {
+        ((to, from), 1)
+    }
 }
 
 impl Network {
@@ -119,7 +123,12 @@ impl Network {
             let mut state = self.0.borrow_mut();
             state.inboxes.remove(&node);
             state.peers.remove(&node);
-            state.links.keys().filter(|(a, b)| *a == node || *b == node).copied().collect()
+            state
+                .links
+                .keys()
+                .filter(|(a, b)| *a == node || *b == node)
+                .copied()
+                .collect()
         };
         for (a, b) in links {
             let other = if a == node { b } else { a };
@@ -183,7 +192,9 @@ impl Network {
             let slow = state.slow;
             let delay = state.seed.between(low, high) + slow;
             state.packets += 1;
-            let Some(link) = state.links.get_mut(&key) else { return };
+            let Some(link) = state.links.get_mut(&key) else {
+                return;
+            };
             let side = link.sides[end];
             if !side.up {
                 return;
@@ -197,7 +208,9 @@ impl Network {
 
     fn pump(&self, key: (Pnn, Pnn), direction: usize, lane: usize) {
         let mut state = self.0.borrow_mut();
-        let Some(link) = state.links.get_mut(&key) else { return };
+        let Some(link) = state.links.get_mut(&key) else {
+            return;
+        };
         let way = &mut link.directions[direction];
         if !way.pumping[lane] && !way.queues[lane].is_empty() {
             way.pumping[lane] = true;
@@ -209,7 +222,9 @@ impl Network {
         loop {
             let next = {
                 let mut state = self.0.borrow_mut();
-                let Some(link) = state.links.get_mut(&key) else { return };
+                let Some(link) = state.links.get_mut(&key) else {
+                    return;
+                };
                 let way = &mut link.directions[direction];
                 match way.queues[lane].front() {
                     Some((at, ..)) if !way.held_back => *at,
@@ -228,11 +243,15 @@ impl Network {
         let mut state = self.0.borrow_mut();
         let (from, to) = if direction == 0 { key } else { (key.1, key.0) };
         let inbox = state.inboxes.get(&to).cloned();
-        let Some(link) = state.links.get_mut(&key) else { return };
+        let Some(link) = state.links.get_mut(&key) else {
+            return;
+        };
         if link.directions[direction].held_back {
             return;
         }
-        let Some((_, epoch, packet)) = link.directions[direction].queues[lane].pop_front() else { return };
+        let Some((_, epoch, packet)) = link.directions[direction].queues[lane].pop_front() else {
+            return;
+        };
         let receiver = link.sides[1 - direction];
         if let (true, true, Some(inbox)) = (receiver.up, receiver.epoch == epoch, inbox) {
             // A node that has just died takes nothing in.
@@ -243,7 +262,9 @@ impl Network {
     fn take_down(&self, node: Pnn, peer: Pnn) -> bool {
         let (key, end) = ends(node, peer);
         let mut state = self.0.borrow_mut();
-        let Some(link) = state.links.get_mut(&key) else { return false };
+        let Some(link) = state.links.get_mut(&key) else {
+            return false;
+        };
         std::mem::replace(&mut link.sides[end].up, false)
     }
 
@@ -254,7 +275,9 @@ impl Network {
             let (low, high) = NOTICE;
             let delay = state.seed.between(low, high);
             let (key, end) = ends(node, peer);
-            let Some(link) = state.links.get_mut(&key) else { return };
+            let Some(link) = state.links.get_mut(&key) else {
+                return;
+            };
             if !link.sides[end].up || link.directions[1 - end].held_back {
                 return;
             }
@@ -267,7 +290,9 @@ impl Network {
             let inbox = {
                 let mut state = network.0.borrow_mut();
                 let inbox = state.inboxes.get(&node).cloned();
-                let Some(link) = state.links.get_mut(&key) else { return };
+                let Some(link) = state.links.get_mut(&key) else {
+                    return;
+                };
                 let side = &mut link.sides[end];
                 if !side.up || side.epoch != epoch {
                     return;
@@ -276,13 +301,20 @@ impl Network {
                 inbox
             };
             if let Some(inbox) = inbox {
-                let _ = inbox.send(Input::PeerDisconnected { peer, reason: reason.to_owned() });
+                let _ = inbox.send(Input::PeerDisconnected {
+                    peer,
+                    reason: reason.to_owned(),
+                });
             }
         });
     }
 
     async fn keep_connecting(self, key: (Pnn, Pnn)) {
-        let first = self.0.borrow_mut().seed.between(Duration::from_millis(1), Duration::from_millis(50));
+        let first = self
+            .0
+            .borrow_mut()
+            .seed
+            .between(Duration::from_millis(1), Duration::from_millis(50));
         sleep(first).await;
         loop {
             self.connect(key);
@@ -298,13 +330,21 @@ impl Network {
             let mut state = self.0.borrow_mut();
             let wants = |node: &Pnn, peer: &Pnn| {
                 state.inboxes.contains_key(node)
-                    && state.peers.get(node).is_some_and(|peers| peers.contains(peer))
+                    && state
+                        .peers
+                        .get(node)
+                        .is_some_and(|peers| peers.contains(peer))
             };
             if !wants(&a, &b) || !wants(&b, &a) {
                 return;
             }
-            let inboxes = [state.inboxes.get(&a).cloned(), state.inboxes.get(&b).cloned()];
-            let Some(link) = state.links.get_mut(&(a, b)) else { return };
+            let inboxes = [
+                state.inboxes.get(&a).cloned(),
+                state.inboxes.get(&b).cloned(),
+            ];
+            let Some(link) = state.links.get_mut(&(a, b)) else {
+                return;
+            };
             if link.directions.iter().any(|direction| direction.held_back) {
                 return;
             }
@@ -316,7 +356,10 @@ impl Network {
                 [(first.up, a, b), (second.up, b, a)]
             } else {
                 link.epoch += 1;
-                link.sides = [Side { up: true, epoch: link.epoch }; 2];
+                link.sides = [Side {
+                    up: true,
+                    epoch: link.epoch,
+                }; 2];
                 for (inbox, peer) in inboxes.into_iter().flatten().zip([b, a]) {
                     let _ = inbox.send(Input::PeerConnected { peer });
                 }

@@ -61,18 +61,28 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         cluster.start_all();
         let mut violations = Vec::new();
         if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
-            violations.extend(complaints.into_iter().map(|text| format!("never came up: {text}")));
+            violations.extend(
+                complaints
+                    .into_iter()
+                    .map(|text| format!("never came up: {text}")),
+            );
         }
         let (increments, transactions) = (Increments::default(), Transactions::new("ledger.tdb"));
         keep_clients(&cluster, &increments);
-        let writer = transactions.clone().work(Rc::clone(&cluster.world), cluster.world.dice());
+        let writer = transactions
+            .clone()
+            .work(Rc::clone(&cluster.world), cluster.world.dice());
         spawn_local(writer);
         let mut nemesis = Nemesis::new(cluster.clone());
         // Two of them, so that faults overlap.
         let mut helper = Nemesis::new(cluster.clone());
         tokio::join!(nemesis.rage(time), helper.rage(time));
         if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
-            violations.extend(complaints.into_iter().map(|text| format!("did not recover: {text}")));
+            violations.extend(
+                complaints
+                    .into_iter()
+                    .map(|text| format!("did not recover: {text}")),
+            );
         }
         sleep(Duration::from_secs(5)).await;
         increments.stop.set(true);
@@ -81,7 +91,10 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         let world = &cluster.world;
         violations.extend(cluster.violations());
         violations.extend(commits::check_quiet(world, &transactions.ledger.borrow()));
-        let (counts, exact) = (increments.counts.borrow(), !(nemesis.lost_data || helper.lost_data));
+        let (counts, exact) = (
+            increments.counts.borrow(),
+            !(nemesis.lost_data || helper.lost_data),
+        );
         violations.extend(increments_checker::check_quiet(world, &counts, exact));
         violations.extend(LOST_ANSWERS.with(|lost| std::mem::take(&mut *lost.borrow_mut())));
         let report = Report {
@@ -107,13 +120,23 @@ fn keep_clients(cluster: &Cluster, increments: &Increments) {
     spawn_local(async move {
         let mut served = 0;
         while !increments.stop.get() {
-            for life in world.running().into_iter().filter(|life| life.number > served) {
+            for life in world
+                .running()
+                .into_iter()
+                .filter(|life| life.number > served)
+            {
                 for pid in [100, 101] {
                     let work = increments.clone().work(Rc::clone(&life), pid, world.dice());
                     life.spawn(work);
                 }
             }
-            served = world.running().iter().map(|life| life.number).max().unwrap_or(0).max(served);
+            served = world
+                .running()
+                .iter()
+                .map(|life| life.number)
+                .max()
+                .unwrap_or(0)
+                .max(served);
             sleep(Duration::from_millis(200)).await;
         }
     });

@@ -20,7 +20,11 @@ impl<T> Stoppable<T> {
     /// A task of this process.
     #[must_use]
     pub fn new(life: Rc<Life>, inner: impl Future<Output = T> + 'static) -> Self {
-        Self { life, inner: Box::pin(inner), wake: None }
+        Self {
+            life,
+            inner: Box::pin(inner),
+            wake: None,
+        }
     }
 }
 
@@ -29,7 +33,9 @@ impl<T> Future for Stoppable<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         while let Some(until) = self.life.paused_until() {
-            let wake = self.wake.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            let wake = self
+                .wake
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
             match wake.as_mut().poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => self.wake = None,

@@ -112,7 +112,8 @@ impl Disk {
         for (name, file) in files {
             let file = file.borrow();
             if file.kind == Kind::Persistent {
-                self.files.insert(name, File::new(&file.name, file.kind, file.records.clone()));
+                self.files
+                    .insert(name, File::new(&file.name, file.kind, file.records.clone()));
             }
         }
     }
@@ -125,17 +126,25 @@ pub struct MemStorage(pub SharedDisk);
 impl Storage for MemStorage {
     fn open(&mut self, name: &str, kind: Kind, _: u32, _: u32) -> StoreResult<Box<dyn Table>> {
         let mut disk = self.0.borrow_mut();
-        let file =
-            disk.files.entry(name.to_owned()).or_insert_with(|| File::new(name, kind, Records::new()));
+        let file = disk
+            .files
+            .entry(name.to_owned())
+            .or_insert_with(|| File::new(name, kind, Records::new()));
         if file.borrow().kind != kind {
             return Err(StoreError(format!("{name} is of another kind")));
         }
-        Ok(Box::new(MemTable { path: format!("/sim/{name}"), file: Rc::clone(file) }))
+        Ok(Box::new(MemTable {
+            path: format!("/sim/{name}"),
+            file: Rc::clone(file),
+        }))
     }
 
     fn persistent_names(&self) -> StoreResult<Vec<String>> {
         let disk = self.0.borrow();
-        let persistent = disk.files.iter().filter(|(_, file)| file.borrow().kind == Kind::Persistent);
+        let persistent = disk
+            .files
+            .iter()
+            .filter(|(_, file)| file.borrow().kind == Kind::Persistent);
         Ok(persistent.map(|(name, _)| name.clone()).collect())
     }
 
@@ -200,7 +209,10 @@ impl Table for MemTable {
 
     fn store(&mut self, key: &[u8], parts: &[&[u8]]) -> StoreResult<()> {
         let value = Bytes::from(parts.concat());
-        self.file.borrow_mut().records_mut().insert(key.to_vec(), value);
+        self.file
+            .borrow_mut()
+            .records_mut()
+            .insert(key.to_vec(), value);
         Ok(())
     }
 
@@ -246,7 +258,10 @@ impl Table for MemTable {
     fn transaction_start(&mut self) -> StoreResult<()> {
         let mut file = self.file.borrow_mut();
         if !file.locks.is_locked_as_a_whole() {
-            return Err(StoreError(format!("{}: transaction without lock", file.name)));
+            return Err(StoreError(format!(
+                "{}: transaction without lock",
+                file.name
+            )));
         }
         file.transaction = Some(file.records.clone());
         Ok(())
@@ -259,7 +274,10 @@ impl Table for MemTable {
                 file.records = records;
                 Ok(())
             }
-            None => Err(StoreError(format!("{}: no transaction to commit", file.name))),
+            None => Err(StoreError(format!(
+                "{}: no transaction to commit",
+                file.name
+            ))),
         }
     }
 
@@ -274,7 +292,10 @@ impl Table for MemTable {
 
     fn read_chain(&self, chain: u32, reader: &mut dyn FnMut(&[u8], &[u8])) -> StoreResult<()> {
         let records = self.file.borrow().records().clone();
-        for (key, value) in records.iter().filter(|(key, _)| File::chain_of(key) == chain) {
+        for (key, value) in records
+            .iter()
+            .filter(|(key, _)| File::chain_of(key) == chain)
+        {
             reader(key, value);
         }
         Ok(())
@@ -308,7 +329,13 @@ struct MemTracking(SharedFile);
 
 impl Tracking for MemTracking {
     fn fetch(&self, key: &[u8]) -> StoreResult<Vec<u8>> {
-        Ok(self.0.borrow().tracking.get(key).map(|bitmap| bitmap.to_vec()).unwrap_or_default())
+        Ok(self
+            .0
+            .borrow()
+            .tracking
+            .get(key)
+            .map(|bitmap| bitmap.to_vec())
+            .unwrap_or_default())
     }
 
     fn store(&mut self, key: &[u8], bitmap: &[u8]) -> StoreResult<()> {

@@ -40,7 +40,12 @@ impl Surroundings {
     #[must_use]
     pub fn new(life: Rc<Life>, world: Rc<World>) -> Self {
         let dice = RefCell::new(world.dice());
-        Self { life, world, dice, helper: RefCell::default() }
+        Self {
+            life,
+            world,
+            dice,
+            helper: RefCell::default(),
+        }
     }
 
     /// Watches over the lock as the helper does, a process of its own that goes on when ours is stopped.
@@ -87,7 +92,8 @@ impl Environment for Surroundings {
 
     fn log(&self, level: Level, text: &str) {
         if level <= Level::Notice {
-            self.world.note(Some(self.life.pnn), format!("watch: {text}"));
+            self.world
+                .note(Some(self.life.pnn), format!("watch: {text}"));
         }
     }
 
@@ -108,11 +114,18 @@ impl Environment for Surroundings {
                 LockAnswer::TimedOut
             }
         };
-        LockAttempt { answer, latency_s: ClusterLock::LATENCY.as_secs_f64() }
+        LockAttempt {
+            answer,
+            latency_s: ClusterLock::LATENCY.as_secs_f64(),
+        }
     }
 
     async fn lock_lost(&self) {
-        let ended = self.helper.borrow().as_ref().map(|(_, ended)| ended.clone());
+        let ended = self
+            .helper
+            .borrow()
+            .as_ref()
+            .map(|(_, ended)| ended.clone());
         let Some(mut ended) = ended else {
             return std::future::pending().await;
         };
@@ -129,9 +142,14 @@ impl Environment for Surroundings {
     }
 
     async fn run_takeover(&self, client: &Client, rebalance: &[Pnn]) -> Result<(), String> {
-        let orders = Orders { rebalance: rebalance.to_vec(), failover_disabled: false };
+        let orders = Orders {
+            rebalance: rebalance.to_vec(),
+            failover_disabled: false,
+        };
         let log = |level, text: &str| self.log(level, text);
-        takeover::run(client, &orders, &decide, &log).await.map_err(|error| error.to_string())
+        takeover::run(client, &orders, &decide, &log)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn stopped(&self) {
@@ -159,7 +177,14 @@ fn decide(situation: &Situation) -> Decision {
 }
 
 fn reports(ips: &[PublicIp]) -> Vec<Report> {
-    ips.iter().filter_map(|ip| Some(Report { addr: ip.addr.ip()?, pnn: ip.pnn.0 })).collect()
+    ips.iter()
+        .filter_map(|ip| {
+            Some(Report {
+                addr: ip.addr.ip()?,
+                pnn: ip.pnn.0,
+            })
+        })
+        .collect()
 }
 
 fn placement(placement: allocation::Placement) -> Placement {

@@ -163,7 +163,10 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Now {
         let since = u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { monotonic_us: since, wall_us: WALL_START_US + since }
+        Now {
+            monotonic_us: since,
+            wall_us: WALL_START_US + since,
+        }
     }
 
     /// The instant of a monotonic time of the core.
@@ -174,7 +177,11 @@ impl World {
 
     /// Writes to the log.
     pub fn note(&self, node: Option<Pnn>, text: impl Into<String>) {
-        let line = Line { at: self.elapsed(), node, text: text.into() };
+        let line = Line {
+            at: self.elapsed(),
+            node,
+            text: text.into(),
+        };
         if self.setup.verbose {
             println!("{}", render(&line));
         }
@@ -191,7 +198,10 @@ impl World {
     #[must_use]
     pub fn nodes_list(&self) -> Vec<NodeLine> {
         self.numbers()
-            .map(|pnn| NodeLine { address: node_address(pnn), deleted: false })
+            .map(|pnn| NodeLine {
+                address: node_address(pnn),
+                deleted: false,
+            })
             .collect()
     }
 
@@ -212,7 +222,10 @@ impl World {
     pub fn tunables(&self) -> Tunables {
         let mut tunables = Tunables::default();
         for (name, value) in &self.setup.tunables {
-            assert!(tunables.set(name, *value).is_some(), "there is no tunable {name}");
+            assert!(
+                tunables.set(name, *value).is_some(),
+                "there is no tunable {name}"
+            );
         }
         tunables
     }
@@ -228,6 +241,8 @@ pub fn node_address(pnn: Pnn) -> IpAddr {
 /// A line as it is printed.
 #[must_use]
 pub fn render(line: &Line) -> String {
-    let who = line.node.map_or_else(|| "sim".to_owned(), |node| format!("n{node}"));
+    let who = line
+        .node
+        .map_or_else(|| "sim".to_owned(), |node| format!("n{node}"));
     format!("{:>10.3} {who:>4} {}", line.at.as_secs_f64(), line.text)
 }

@@ -32,12 +32,17 @@ fn forge(cluster: &Cluster, node: u32, rsn: u64, number: u64) {
     let header = LtdbHeader::new(rsn, Pnn(node), RecordFlags::empty());
     let file = cluster.life(node).file(DATABASE).expect("attached");
     let value = header.join(&number.to_le_bytes());
-    file.borrow_mut().records_mut().insert(b"key".to_vec(), value.into());
+    file.borrow_mut()
+        .records_mut()
+        .insert(b"key".to_vec(), value.into());
 }
 
 fn assert_found(cluster: &Cluster, text: &str) {
     let violations = cluster.violations();
-    assert!(violations.iter().any(|line| line.contains(text)), "{violations:?}");
+    assert!(
+        violations.iter().any(|line| line.contains(text)),
+        "{violations:?}"
+    );
 }
 
 #[test]
@@ -78,16 +83,27 @@ fn lost_doubled_and_halved_numbers_are_found() {
     simulate(async || {
         let cluster = cluster().await;
         let counts = Counts::from([(b"key".to_vec(), 8)]);
-        assert_eq!(increments::check_quiet(&cluster.world, &counts, true).len(), 1);
-        assert_eq!(increments::check_quiet(&cluster.world, &counts, false).len(), 0);
+        assert_eq!(
+            increments::check_quiet(&cluster.world, &counts, true).len(),
+            1
+        );
+        assert_eq!(
+            increments::check_quiet(&cluster.world, &counts, false).len(),
+            0
+        );
         let counts = Counts::from([(b"key".to_vec(), 6)]);
-        assert_eq!(increments::check_quiet(&cluster.world, &counts, false).len(), 1);
+        assert_eq!(
+            increments::check_quiet(&cluster.world, &counts, false).len(),
+            1
+        );
 
         let file = cluster.life(0).file(DATABASE).expect("attached");
         let header = LtdbHeader::new(1, Pnn(0), RecordFlags::empty());
         for (part, number) in PARTS.iter().zip([5_u64, 5, 4]) {
             let value = header.join(&number.to_le_bytes());
-            file.borrow_mut().records_mut().insert(part.as_bytes().to_vec(), value.into());
+            file.borrow_mut()
+                .records_mut()
+                .insert(part.as_bytes().to_vec(), value.into());
         }
         let ledger = Ledger {
             database: DATABASE.to_owned(),
@@ -96,11 +112,24 @@ fn lost_doubled_and_halved_numbers_are_found() {
             ..Ledger::default()
         };
         let found = commits::check_quiet(&cluster.world, &ledger);
-        assert!(found.iter().any(|line| line.contains("half a transaction")), "{found:?}");
-        assert!(found.iter().any(|line| line.contains("6 was promised")), "{found:?}");
-        let ledger = Ledger { acknowledged: 0, attempted: 4, ..ledger };
+        assert!(
+            found.iter().any(|line| line.contains("half a transaction")),
+            "{found:?}"
+        );
+        assert!(
+            found.iter().any(|line| line.contains("6 was promised")),
+            "{found:?}"
+        );
+        let ledger = Ledger {
+            acknowledged: 0,
+            attempted: 4,
+            ..ledger
+        };
         let found = commits::check_quiet(&cluster.world, &ledger);
-        assert!(found.iter().any(|line| line.contains("only 4 was tried")), "{found:?}");
+        assert!(
+            found.iter().any(|line| line.contains("only 4 was tried")),
+            "{found:?}"
+        );
     });
 }
 
@@ -113,9 +142,15 @@ fn misplaced_addresses_and_dead_nodes_are_found() {
             cluster.life(node).addresses.borrow_mut().insert(everywhere);
         }
         assert_eq!(addresses::check_quiet(&cluster.world).len(), 1);
-        assert_eq!(generation::check_quiet(&cluster.world), Vec::<String>::new());
+        assert_eq!(
+            generation::check_quiet(&cluster.world),
+            Vec::<String>::new()
+        );
         cluster.life(2).kill(false);
         let complaints = liveness::complaints(&cluster.world);
-        assert!(complaints.contains(&"node 2 does not run".to_owned()), "{complaints:?}");
+        assert!(
+            complaints.contains(&"node 2 does not run".to_owned()),
+            "{complaints:?}"
+        );
     });
 }

@@ -14,7 +14,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn without_lock(seed: u64) -> Setup {
-    Setup { cluster_lock: false, ..Setup::new(seed) }
+    Setup {
+        cluster_lock: false,
+        ..Setup::new(seed)
+    }
 }
 
 fn everything_on(seed: u64) -> [Setup; 2] {
@@ -66,7 +69,10 @@ fn a_stopped_leader_is_replaced_at_once() {
             let cluster = Cluster::ready(setup).await;
             sleep(20 * SECOND).await;
             let leader = leader(&cluster);
-            cluster.control::<StopNode>(leader.0, &()).await.expect("stop");
+            cluster
+                .control::<StopNode>(leader.0, &())
+                .await
+                .expect("stop");
             cluster.expect_settled(&others(leader), 2 * SECOND).await;
             cluster.expect_no_violation();
         });
@@ -80,10 +86,17 @@ fn a_new_leader_does_not_recover_what_has_not_changed() {
             let cluster = Cluster::ready(setup).await;
             sleep(20 * SECOND).await;
             let (before, generation) = (leader(&cluster), cluster.generation(0));
-            cluster.control::<SetRecmasterRole>(before.0, &0).await.expect("no leader any more");
+            cluster
+                .control::<SetRecmasterRole>(before.0, &0)
+                .await
+                .expect("no leader any more");
             sleep(5 * SECOND).await;
             assert_ne!(leader(&cluster), before);
-            assert_eq!(cluster.generation(0), generation, "a recovery without reason");
+            assert_eq!(
+                cluster.generation(0),
+                generation,
+                "a recovery without reason"
+            );
             cluster.expect_healthy(SECOND).await;
         });
     }
@@ -98,11 +111,18 @@ fn r12_a_node_that_is_stopped_while_it_tries_the_lock_lets_it_go() {
         cluster.life(first.0).kill(false);
         sleep(SECOND).await;
         let trying = others(first)[0];
-        cluster.control::<StopNode>(trying, &()).await.expect("stop");
+        cluster
+            .control::<StopNode>(trying, &())
+            .await
+            .expect("stop");
         cluster.world.lock.set_mood(Mood::Well);
         sleep(150 * SECOND).await;
         let holder = cluster.world.lock.holder().map(|(node, _)| node.0);
-        assert_eq!(holder, Some(others(first)[1]), "the stopped node must not hold the lock");
+        assert_eq!(
+            holder,
+            Some(others(first)[1]),
+            "the stopped node must not hold the lock"
+        );
         cluster.expect_no_violation();
     });
 }
@@ -145,13 +165,18 @@ fn r14_a_stalled_leader_leads_again_or_is_replaced() {
 #[test]
 fn r18_a_node_without_the_lock_leaves_a_cluster_that_has_one() {
     simulate(async || {
-        let setup = Setup { without_lock: vec![2], ..Setup::new(18) };
+        let setup = Setup {
+            without_lock: vec![2],
+            ..Setup::new(18)
+        };
         let cluster = Cluster::new(setup);
         cluster.start(Pnn(0));
         cluster.start(Pnn(1));
         cluster.expect_settled(&[0, 1], 20 * SECOND).await;
         let wrong = cluster.start(Pnn(2));
-        let gone = cluster.wait_until(MINUTE, |_| wrong.exit.get().is_some()).await;
+        let gone = cluster
+            .wait_until(MINUTE, |_| wrong.exit.get().is_some())
+            .await;
         assert!(gone.is_some(), "it must end");
         assert_eq!(wrong.exit.get(), Some(1));
         cluster.expect_settled(&[0, 1], MINUTE).await;
@@ -188,7 +213,11 @@ fn r20_nodes_that_start_one_after_the_other_elect_once() {
             let (leader, generation) = (leader(&cluster), cluster.generation(0));
             sleep(30 * SECOND).await;
             assert_eq!(cluster.leader(), Some(leader));
-            assert_eq!(cluster.generation(0), generation, "a recovery without reason");
+            assert_eq!(
+                cluster.generation(0),
+                generation,
+                "a recovery without reason"
+            );
             if cluster.count_in_log("Recovery complete") != 1 {
                 cluster.print_log();
             }
@@ -202,7 +231,11 @@ fn a_leader_that_is_cut_off_lets_the_larger_side_have_the_lock() {
     for seed in 0..5 {
         simulate(async || {
             let tunables = vec![("KeepaliveInterval", 1), ("KeepaliveLimit", 3)];
-            let cluster = Cluster::ready(Setup { tunables, ..Setup::new(seed) }).await;
+            let cluster = Cluster::ready(Setup {
+                tunables,
+                ..Setup::new(seed)
+            })
+            .await;
             sleep(15 * SECOND).await;
             let cut_off = leader(&cluster);
             for other in others(cut_off) {
@@ -240,7 +273,13 @@ fn leaders_keep_telling_that_they_lead() {
         let leader = leader(&cluster);
         for _ in 0..100 {
             sleep(BROADCAST_INTERVAL).await;
-            let (last, at) = cluster.world.checkers.borrow().leader.last.expect("it broadcasts");
+            let (last, at) = cluster
+                .world
+                .checkers
+                .borrow()
+                .leader
+                .last
+                .expect("it broadcasts");
             assert_eq!(last, leader);
             assert!(at.elapsed() <= BROADCAST_INTERVAL + Duration::from_millis(50));
         }
@@ -255,14 +294,22 @@ fn a_whole_cluster_that_is_shut_down_at_once_ends_quickly() {
                 let cluster = Cluster::ready(setup).await;
                 sleep(5 * SECOND).await;
                 let leader = leader(&cluster);
-                cluster.control::<SetRecmasterRole>(leader.0, &0).await.expect("role");
+                cluster
+                    .control::<SetRecmasterRole>(leader.0, &0)
+                    .await
+                    .expect("role");
                 sleep(Duration::from_millis(150)).await;
                 let lives = cluster.world.running();
                 let clients: Vec<_> = lives.iter().map(|life| life.connect(900)).collect();
                 for client in &clients {
-                    client.request::<Shutdown>(Pnn::CURRENT, &()).no_reply().send();
+                    client
+                        .request::<Shutdown>(Pnn::CURRENT, &())
+                        .no_reply()
+                        .send();
                 }
-                let ended = cluster.wait_until(20 * SECOND, |world| world.running().is_empty()).await;
+                let ended = cluster
+                    .wait_until(20 * SECOND, |world| world.running().is_empty())
+                    .await;
                 let took = ended.expect("all end");
                 if took > 4 * SECOND {
                     cluster.print_log();

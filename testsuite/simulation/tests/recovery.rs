@@ -49,7 +49,10 @@ fn r2_a_machine_that_comes_back_before_anybody_missed_it_joins_again() {
 #[test]
 fn r6_idle_nodes_are_connected_without_any_keepalive() {
     simulate(async || {
-        let setup = Setup { tunables: vec![("KeepaliveInterval", 3600)], ..Setup::new(6) };
+        let setup = Setup {
+            tunables: vec![("KeepaliveInterval", 3600)],
+            ..Setup::new(6)
+        };
         Cluster::ready(setup).await.expect_no_violation();
     });
 }
@@ -61,21 +64,34 @@ fn r17_a_leader_that_is_stopped_in_the_middle_leaves_no_record_behind() {
             let cluster = Cluster::ready(Setup::new(17 + delay_ms)).await;
             let processes = processes(&cluster).await;
             for number in 0..20 {
-                assert!(processes[number % 3].write(format!("key {number}").as_bytes(), b"x").await);
+                assert!(
+                    processes[number % 3]
+                        .write(format!("key {number}").as_bytes(), b"x")
+                        .await
+                );
             }
             let leader = cluster.leader().expect("it leads");
             let others: Vec<u32> = (0..3).filter(|node| *node != leader.0).collect();
             // Any change of membership makes the leader recover; in the middle of that it is stopped.
-            cluster.control::<SetLmasterRole>(others[0], &0).await.expect("role");
+            cluster
+                .control::<SetLmasterRole>(others[0], &0)
+                .await
+                .expect("role");
             sleep(Duration::from_millis(delay_ms)).await;
-            cluster.control::<StopNode>(leader.0, &()).await.expect("stop");
+            cluster
+                .control::<StopNode>(leader.0, &())
+                .await
+                .expect("stop");
             sleep(5 * SECOND).await;
             for node in &others {
                 for number in 0..20 {
                     let process = &processes[*node as usize];
                     let key = format!("key {number}");
                     let fetched = process.fetch(key.as_bytes(), 10 * SECOND).await;
-                    assert!(fetched.is_some(), "{key} is stuck, node {node}, after {delay_ms} ms");
+                    assert!(
+                        fetched.is_some(),
+                        "{key} is stuck, node {node}, after {delay_ms} ms"
+                    );
                 }
             }
             cluster.expect_no_violation();
@@ -98,11 +114,20 @@ fn r22_a_record_that_was_deleted_while_a_node_was_stopped_stays_deleted() {
             assert!(processes[0].delete(b"doomed").await);
             for _ in 0..6 {
                 for node in [0, 1] {
-                    let request = types::DbVacuum { db_id: processes[0].db, full: true };
-                    cluster.control::<DbVacuum>(node, &request).await.expect("vacuum");
+                    let request = types::DbVacuum {
+                        db_id: processes[0].db,
+                        full: true,
+                    };
+                    cluster
+                        .control::<DbVacuum>(node, &request)
+                        .await
+                        .expect("vacuum");
                 }
             }
-            cluster.control::<ContinueNode>(2, &()).await.expect("continue");
+            cluster
+                .control::<ContinueNode>(2, &())
+                .await
+                .expect("continue");
             cluster.expect_settled(&[0, 1, 2], MINUTE).await;
             for process in &processes {
                 let data = process.read(b"doomed").await.expect("no record is stuck");
@@ -124,10 +149,16 @@ fn r23_stop_returns_when_the_node_is_inactive_and_continue_may_follow_at_once() 
                 let life = cluster.life(1);
                 let node = life.node.borrow();
                 assert!(node.shared().inactive());
-                assert_eq!(node.shared().vnn_map.generation, ctdb_protocol::Generation::INVALID);
+                assert_eq!(
+                    node.shared().vnn_map.generation,
+                    ctdb_protocol::Generation::INVALID
+                );
                 assert!(node.databases().map.values().all(|db| db.invalid_records));
             }
-            cluster.control::<ContinueNode>(1, &()).await.expect("continue");
+            cluster
+                .control::<ContinueNode>(1, &())
+                .await
+                .expect("continue");
         }
         cluster.expect_healthy(MINUTE).await;
         cluster.expect_no_violation();
@@ -145,7 +176,10 @@ fn r24_a_database_that_only_some_nodes_have_is_attached_on_all_by_recovery() {
         assert!(process.write(b"key", b"before").await);
         cluster.start(Pnn(2));
         cluster.expect_healthy(MINUTE).await;
-        let map = cluster.control::<GetDbMap>(2, &()).await.expect("it answers");
+        let map = cluster
+            .control::<GetDbMap>(2, &())
+            .await
+            .expect("it answers");
         assert!(map.dbs.iter().any(|db| db.db_id == process.db), "{map:?}");
         let late = Process::attach(cluster.life(2), DATABASE).await;
         assert_eq!(late.read(b"key").await, Some(Bytes::from_static(b"before")));
@@ -157,7 +191,11 @@ fn r24_a_database_that_only_some_nodes_have_is_attached_on_all_by_recovery() {
 fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
     simulate(async || {
         let tunables = vec![("RecoverTimeout", 5), ("RecoveryBanPeriod", 600)];
-        let cluster = Cluster::ready(Setup { tunables, ..Setup::new(25) }).await;
+        let cluster = Cluster::ready(Setup {
+            tunables,
+            ..Setup::new(25)
+        })
+        .await;
         let _processes = processes(&cluster).await;
         let leader = cluster.leader().expect("it leads");
         let stuck = (0..3).find(|node| *node != leader.0).expect("three nodes");
@@ -166,9 +204,20 @@ fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
         let file = cluster.life(stuck).file(DATABASE).expect("attached");
         let locks = file.borrow().locks.clone();
         let _held = locks.acquire(Scope::Chain(File::chain_of(b"held"))).await;
-        cluster.control::<SetLmasterRole>(stuck, &0).await.expect("role");
+        cluster
+            .control::<SetLmasterRole>(stuck, &0)
+            .await
+            .expect("role");
         cluster.expect_settled(&healthy, 2 * MINUTE).await;
-        assert!(cluster.life(stuck).node.borrow().shared().own_flags().contains(NodeFlags::BANNED));
+        assert!(
+            cluster
+                .life(stuck)
+                .node
+                .borrow()
+                .shared()
+                .own_flags()
+                .contains(NodeFlags::BANNED)
+        );
         cluster.expect_no_violation();
     });
 }
@@ -178,17 +227,28 @@ fn r26_a_node_that_may_not_be_lmaster_leaves_the_map_and_comes_back() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(26)).await;
         let processes = processes(&cluster).await;
-        cluster.control::<SetLmasterRole>(1, &0).await.expect("role");
+        cluster
+            .control::<SetLmasterRole>(1, &0)
+            .await
+            .expect("role");
         let without = |world: &ctdb_simulation::world::World| {
-            world.running().iter().all(|life| {
-                life.node.borrow().shared().vnn_map.nodes == [Pnn(0), Pnn(2)]
-            })
+            world
+                .running()
+                .iter()
+                .all(|life| life.node.borrow().shared().vnn_map.nodes == [Pnn(0), Pnn(2)])
         };
         assert!(cluster.wait_until(10 * SECOND, without).await.is_some());
         for (number, process) in processes.iter().enumerate() {
-            assert!(process.write(format!("key {number}").as_bytes(), b"x").await);
+            assert!(
+                process
+                    .write(format!("key {number}").as_bytes(), b"x")
+                    .await
+            );
         }
-        cluster.control::<SetLmasterRole>(1, &1).await.expect("role");
+        cluster
+            .control::<SetLmasterRole>(1, &1)
+            .await
+            .expect("role");
         cluster.expect_settled(&[0, 1, 2], 20 * SECOND).await;
         cluster.expect_no_violation();
     });
@@ -206,7 +266,10 @@ fn r27_flags_that_any_node_has_wrong_are_put_right() {
                 new_flags: NodeFlags::UNHEALTHY,
                 old_flags: NodeFlags::empty(),
             };
-            cluster.control::<ModifyFlags>(misled, &change).await.expect("flags");
+            cluster
+                .control::<ModifyFlags>(misled, &change)
+                .await
+                .expect("flags");
             cluster.expect_healthy(5 * SECOND).await;
         }
     });
@@ -219,11 +282,19 @@ fn r32_odd_keys_and_empty_values_survive_recovery() {
         let processes = processes(&cluster).await;
         let keys: [&[u8]; 4] = [b"\0", b"a\0b\0", b"\xff\xfe\0\x80", &[7; 5000]];
         for (number, key) in keys.iter().enumerate() {
-            assert!(processes[number % 3].write(key, &[9; 4000][..number * 1000]).await);
+            assert!(
+                processes[number % 3]
+                    .write(key, &[9; 4000][..number * 1000])
+                    .await
+            );
         }
         cluster.life(2).kill(false);
         cluster.expect_settled(&[0, 1], 5 * SECOND).await;
-        for (number, key) in keys.iter().enumerate().filter(|(number, _)| number % 3 != 2) {
+        for (number, key) in keys
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| number % 3 != 2)
+        {
             let data = processes[0].read(key).await.expect("no record is stuck");
             assert_eq!(data.len(), number * 1000);
         }
@@ -250,7 +321,10 @@ fn a_replicated_copy_with_the_higher_sequence_number_wins_as_a_whole() {
         assert!(ledger.commits > 100, "{ledger:?}");
         let found = ctdb_simulation::checkers::commits::check_quiet(&cluster.world, &ledger);
         assert_eq!(found, Vec::<String>::new());
-        let file = cluster.life(1).file("p.tdb").expect("it was attached again");
+        let file = cluster
+            .life(1)
+            .file("p.tdb")
+            .expect("it was attached again");
         assert_eq!(file.borrow().kind, Kind::Persistent);
     });
 }
@@ -273,14 +347,20 @@ fn r10_damaged_packets_cost_nothing_but_themselves() {
                 }
                 let victim = cluster.life(u32::try_from(dice.below(3)).expect("below 3"));
                 let from = Pnn((victim.pnn.0 + 1) % 3);
-                victim.feed(Input::PeerPacket { from, packet: packet.into() });
+                victim.feed(Input::PeerPacket {
+                    from,
+                    packet: packet.into(),
+                });
                 if dice.chance(2) {
                     sleep(Duration::from_millis(10)).await;
                 }
             }
             sleep(MINUTE).await;
             for node in cluster.world.numbers() {
-                assert!(cluster.world.life(node).is_some(), "node {node} died, seed {seed}");
+                assert!(
+                    cluster.world.life(node).is_some(),
+                    "node {node} died, seed {seed}"
+                );
             }
         });
     }

@@ -22,6 +22,11 @@ const FIRST_INTERVAL_S: u32 = 1;
 /// Interval after a change of health, seconds.
 const CHANGED_INTERVAL_S: u32 = 5;
 
+/// Status of an event that another one pushed aside.
+const CANCELLED: i32 = 125;
+/// A node that waits for its first verdict asks again so soon after its event was pushed aside.
+const CANCELLED_DELAY: Duration = Duration::from_millis(200);
+
 /// State of monitoring.
 #[derive(Debug, Default)]
 pub struct Monitor {
@@ -62,6 +67,10 @@ impl Monitor {
     /// An event has ended.
     pub fn done(&mut self, cx: &mut Shared, status: i32) {
         self.running = false;
+        if status == CANCELLED && cx.own_flags().contains(NodeFlags::UNHEALTHY) {
+            cx.arm(CANCELLED_DELAY, Timer::Monitor);
+            return;
+        }
         let changed = self.judge(cx, status);
         let limit_s = cx.tunables.monitor_interval().max(1);
         self.interval_s = if changed {
@@ -77,7 +86,6 @@ impl Monitor {
 
     /// Takes over what the scripts said; true when that is news.
     fn judge(&mut self, cx: &mut Shared, status: i32) -> bool {
-        const CANCELLED: i32 = 125;
         if status == CANCELLED {
             return false;
         }

@@ -54,7 +54,9 @@ fn main() -> ExitCode {
         }
         return conclude(&report);
     }
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let first = arguments.first.unwrap_or(clock * 1_000_000);
     let mut total = Total::default();
     for seed in first.. {
@@ -69,7 +71,11 @@ fn main() -> ExitCode {
         total.add(&run(setup(seed), rage), arguments.minutes);
     }
     total.print();
-    if total.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if total.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn conclude(report: &Report) -> ExitCode {
@@ -85,7 +91,11 @@ fn conclude(report: &Report) -> ExitCode {
     for violation in &report.violations {
         println!("VIOLATION {violation}");
     }
-    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[derive(Default)]

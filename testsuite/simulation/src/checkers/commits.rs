@@ -11,23 +11,38 @@ use crate::world::World;
 pub fn check_quiet(world: &World, ledger: &Ledger) -> Vec<String> {
     let mut violations = Vec::new();
     for life in world.running() {
-        let Some(file) = life.file(&ledger.database) else { continue };
+        let Some(file) = life.file(&ledger.database) else {
+            continue;
+        };
         let file = file.borrow();
         let values: Vec<u64> = PARTS
             .iter()
-            .map(|part| file.committed().get(part.as_bytes()).and_then(|value| number(value)).unwrap_or(0))
+            .map(|part| {
+                file.committed()
+                    .get(part.as_bytes())
+                    .and_then(|value| number(value))
+                    .unwrap_or(0)
+            })
             .collect();
         let (node, name) = (life.pnn, &ledger.database);
         if values.iter().any(|value| *value != values[0]) {
-            violations.push(format!("{name} on node {node}: half a transaction: {values:?}"));
+            violations.push(format!(
+                "{name} on node {node}: half a transaction: {values:?}"
+            ));
         }
         if values[0] < ledger.acknowledged {
             let promised = ledger.acknowledged;
-            violations.push(format!("{name} on node {node}: {} is there, {promised} was promised", values[0]));
+            violations.push(format!(
+                "{name} on node {node}: {} is there, {promised} was promised",
+                values[0]
+            ));
         }
         if values[0] > ledger.attempted {
             let tried = ledger.attempted;
-            violations.push(format!("{name} on node {node}: {} is there, only {tried} was tried", values[0]));
+            violations.push(format!(
+                "{name} on node {node}: {} is there, only {tried} was tried",
+                values[0]
+            ));
         }
     }
     violations

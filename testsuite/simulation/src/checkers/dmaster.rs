@@ -19,9 +19,13 @@ pub(super) fn check(world: &World) -> Vec<String> {
         let disk = world.disks[life.pnn.0 as usize].borrow();
         for file in disk.files() {
             let file = file.borrow();
-            let Some(generation) = settled(&node, &file.name) else { continue };
+            let Some(generation) = settled(&node, &file.name) else {
+                continue;
+            };
             for (key, value) in file.committed() {
-                let Ok((header, _)) = LtdbHeader::split(value) else { continue };
+                let Ok((header, _)) = LtdbHeader::split(value) else {
+                    continue;
+                };
                 if header.dmaster != life.pnn {
                     continue;
                 }

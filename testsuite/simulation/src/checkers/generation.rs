@@ -20,10 +20,16 @@ impl Agreement {
         if map.generation == Generation::INVALID {
             return None;
         }
-        let first = self.known.entry(map.generation).or_insert_with(|| map.nodes.clone());
+        let first = self
+            .known
+            .entry(map.generation)
+            .or_insert_with(|| map.nodes.clone());
         (*first != map.nodes).then(|| {
             let (pnn, generation) = (node.pnn(), map.generation);
-            format!("node {pnn}: generation {generation} is for {:?}, elsewhere for {first:?}", map.nodes)
+            format!(
+                "node {pnn}: generation {generation} is for {:?}, elsewhere for {first:?}",
+                map.nodes
+            )
         })
     }
 }

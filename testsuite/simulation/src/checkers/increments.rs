@@ -13,9 +13,13 @@ use crate::world::World;
 pub fn check_quiet(world: &World, counts: &Counts, exact: bool) -> Vec<String> {
     let mut newest: BTreeMap<Vec<u8>, (u64, u64)> = BTreeMap::new();
     for life in world.running() {
-        let Some(file) = life.file(DATABASE) else { continue };
+        let Some(file) = life.file(DATABASE) else {
+            continue;
+        };
         for (key, value) in file.borrow().committed() {
-            let Ok((header, data)) = LtdbHeader::split(value) else { continue };
+            let Ok((header, data)) = LtdbHeader::split(value) else {
+                continue;
+            };
             if header.dmaster != life.pnn {
                 continue;
             }

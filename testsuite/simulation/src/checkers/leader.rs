@@ -21,9 +21,16 @@ pub struct Uniqueness {
 
 impl Uniqueness {
     /// Looks at a packet that a daemon sends.
-    pub(super) fn packet_sent(&mut self, life: &Life, lock: &ClusterLock, packet: &Bytes) -> Option<String> {
+    pub(super) fn packet_sent(
+        &mut self,
+        life: &Life,
+        lock: &ClusterLock,
+        packet: &Bytes,
+    ) -> Option<String> {
         let (header, packet) = Packet::decode(packet.clone()).ok()?;
-        let Packet::ReqMessage(message) = packet else { return None };
+        let Packet::ReqMessage(message) = packet else {
+            return None;
+        };
         if message.srvid != Srvid::LEADER || header.srcnode != life.pnn {
             return None;
         }
@@ -33,13 +40,17 @@ impl Uniqueness {
         }
         let now = Instant::now();
         self.last = Some((leader, now));
-        let excused = self.lock_lost_at.is_some_and(|at| now.duration_since(at) < UNAWARE);
+        let excused = self
+            .lock_lost_at
+            .is_some_and(|at| now.duration_since(at) < UNAWARE);
         if !life.world().setup.cluster_lock || excused {
             return None;
         }
         match lock.holder() {
             Some(holder) if holder == (life.pnn, life.number) => None,
-            holder => Some(format!("node {leader} says it leads, but {holder:?} holds the lock")),
+            holder => Some(format!(
+                "node {leader} says it leads, but {holder:?} holds the lock"
+            )),
         }
     }
 }

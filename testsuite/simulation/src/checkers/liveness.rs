@@ -17,13 +17,23 @@ pub fn complaints(world: &World) -> Vec<String> {
         let node = life.node.borrow();
         let shared = node.shared();
         if shared.run_state != RunState::Running {
-            complaints.push(format!("node {pnn} is in run state {}", shared.run_state.name()));
+            complaints.push(format!(
+                "node {pnn} is in run state {}",
+                shared.run_state.name()
+            ));
         }
         if shared.recovery_mode != RecoveryMode::Normal {
             complaints.push(format!("node {pnn} is in recovery"));
         }
-        for member in shared.members.iter().filter(|member| member.flags != NodeFlags::empty()) {
-            complaints.push(format!("node {pnn} sees node {} as {:?}", member.pnn, member.flags));
+        for member in shared
+            .members
+            .iter()
+            .filter(|member| member.flags != NodeFlags::empty())
+        {
+            complaints.push(format!(
+                "node {pnn} sees node {} as {:?}",
+                member.pnn, member.flags
+            ));
         }
     }
     complaints.extend(super::generation::check_quiet(world));

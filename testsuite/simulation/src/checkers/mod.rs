@@ -72,5 +72,8 @@ fn chain_locks(life: &Life) -> Option<String> {
     let disk = world.disks[life.pnn.0 as usize].borrow();
     let holding = disk.files().find(|file| file.borrow().daemon_holds())?;
     let name = holding.borrow().name.clone();
-    Some(format!("node {} keeps a chain lock of {name} over a turn", life.pnn))
+    Some(format!(
+        "node {} keeps a chain lock of {name} over a turn",
+        life.pnn
+    ))
 }

@@ -28,9 +28,13 @@ impl Growth {
             let disk = world.disks[life.pnn.0 as usize].borrow();
             for file in disk.files() {
                 let file = file.borrow();
-                let Some(generation) = settled(&node, &file.name) else { continue };
+                let Some(generation) = settled(&node, &file.name) else {
+                    continue;
+                };
                 for (key, value) in file.committed() {
-                    let Ok((header, _)) = LtdbHeader::split(value) else { continue };
+                    let Ok((header, _)) = LtdbHeader::split(value) else {
+                        continue;
+                    };
                     let copy = (life.pnn, life.number, file.name.clone(), key.clone());
                     let before = self.seen.get(&copy).filter(|(old, _)| *old == generation);
                     if let Some((_, rsn)) = before

@@ -46,7 +46,9 @@ impl Increments {
             sleep(Duration::from_millis(100)).await;
         }
         let client = life.connect(pid);
-        let Some(db) = attach(&client).await else { return };
+        let Some(db) = attach(&client).await else {
+            return;
+        };
         while !self.stop.get() {
             let key = format!("counter {}", dice.below(KEYS)).into_bytes();
             let pause = dice.between(Duration::from_millis(1), Duration::from_millis(80));
@@ -85,8 +87,12 @@ impl Increments {
 
     fn write_if_here(&self, file: &SharedFile, own: Pnn, key: &[u8]) -> bool {
         let mut file = file.borrow_mut();
-        let Some(value) = file.committed().get(key).cloned() else { return false };
-        let Ok((header, data)) = LtdbHeader::split(&value) else { return false };
+        let Some(value) = file.committed().get(key).cloned() else {
+            return false;
+        };
+        let Ok((header, data)) = LtdbHeader::split(&value) else {
+            return false;
+        };
         if header.dmaster != own || header.flags.intersects(RecordFlags::RO_FLAGS) {
             return false;
         }
@@ -105,7 +111,10 @@ thread_local! {
 
 async fn attach(client: &Client) -> Option<DbId> {
     loop {
-        match client.control::<DbAttach>(Pnn::CURRENT, &Text::new(DATABASE)).await {
+        match client
+            .control::<DbAttach>(Pnn::CURRENT, &Text::new(DATABASE))
+            .await
+        {
             Ok(db) => return Some(db),
             Err(_) if client.is_closed() => return None,
             Err(_) => sleep(Duration::from_millis(500)).await,

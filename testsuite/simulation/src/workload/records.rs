@@ -35,7 +35,12 @@ impl Process {
         let wanted = Text::new(name);
         for _ in 0..120 {
             if let Ok(db) = client.control::<DbAttach>(Pnn::CURRENT, &wanted).await {
-                return Self { client, db, name: name.to_owned(), life };
+                return Self {
+                    client,
+                    db,
+                    name: name.to_owned(),
+                    life,
+                };
             }
             sleep(Duration::from_millis(500)).await;
         }
@@ -44,7 +49,11 @@ impl Process {
 
     /// The record with its chain locked, once this node is its data master; `None` when the daemon does
     /// not bring it within `limit`.
-    pub async fn fetch(&self, key: &[u8], limit: Duration) -> Option<(LockGuard, LtdbHeader, Bytes)> {
+    pub async fn fetch(
+        &self,
+        key: &[u8],
+        limit: Duration,
+    ) -> Option<(LockGuard, LtdbHeader, Bytes)> {
         timeout(limit, self.fetch_patiently(key)).await.ok()
     }
 
@@ -63,7 +72,12 @@ impl Process {
             }
             let key = Bytes::copy_from_slice(key);
             let flags = CallFlags::IMMEDIATE_MIGRATION;
-            if self.client.call(self.db, key, CallFunction::NULL, flags).await.is_err() {
+            if self
+                .client
+                .call(self.db, key, CallFunction::NULL, flags)
+                .await
+                .is_err()
+            {
                 sleep(Duration::from_millis(50)).await;
             }
         }
@@ -74,8 +88,12 @@ impl Process {
         let Some((_guard, header, _)) = self.fetch(key, Duration::from_secs(60)).await else {
             return false;
         };
-        let Some(file) = self.life.file(&self.name) else { return false };
-        file.borrow_mut().records_mut().insert(key.to_vec(), header.join(data).into());
+        let Some(file) = self.life.file(&self.name) else {
+            return false;
+        };
+        file.borrow_mut()
+            .records_mut()
+            .insert(key.to_vec(), header.join(data).into());
         true
     }
 
@@ -90,10 +108,17 @@ impl Process {
         let Some((guard, header, _)) = self.fetch(key, Duration::from_secs(60)).await else {
             return false;
         };
-        let Some(file) = self.life.file(&self.name) else { return false };
-        file.borrow_mut().records_mut().insert(key.to_vec(), header.join(b"").into());
+        let Some(file) = self.life.file(&self.name) else {
+            return false;
+        };
+        file.borrow_mut()
+            .records_mut()
+            .insert(key.to_vec(), header.join(b"").into());
         let key = KeyData::new(self.db, header, key);
-        let told = self.client.control::<ScheduleForDeletion>(Pnn::CURRENT, &key).await;
+        let told = self
+            .client
+            .control::<ScheduleForDeletion>(Pnn::CURRENT, &key)
+            .await;
         drop(guard);
         told.is_ok()
     }

@@ -50,8 +50,14 @@ impl Transactions {
     /// The writer of a database.
     #[must_use]
     pub fn new(database: &str) -> Self {
-        let ledger = Ledger { database: database.to_owned(), ..Ledger::default() };
-        Self { ledger: Rc::new(RefCell::new(ledger)), stop: Rc::default() }
+        let ledger = Ledger {
+            database: database.to_owned(),
+            ..Ledger::default()
+        };
+        Self {
+            ledger: Rc::new(RefCell::new(ledger)),
+            stop: Rc::default(),
+        }
     }
 
     /// Writes until it is stopped.
@@ -75,7 +81,9 @@ impl Transactions {
         let name = self.ledger.borrow().database.clone();
         let wanted = Text::new(&name);
         let attached = client.control::<DbAttachPersistent>(Pnn::CURRENT, &wanted);
-        let Ok(Ok(db)) = timeout(PATIENCE, attached).await else { return };
+        let Ok(Ok(db)) = timeout(PATIENCE, attached).await else {
+            return;
+        };
         let Some(file) = life.file(&name) else { return };
         for _ in 0..40 {
             if self.stop.get() || !life.is_alive() || !self.commit(&client, life, &file, db).await {
@@ -101,7 +109,12 @@ impl Transactions {
             let mut ledger = self.ledger.borrow_mut();
             ledger.attempted = ledger.attempted.max(number);
         }
-        match timeout(PATIENCE, client.control::<Trans3Commit>(Pnn::CURRENT, &buffer)).await {
+        match timeout(
+            PATIENCE,
+            client.control::<Trans3Commit>(Pnn::CURRENT, &buffer),
+        )
+        .await
+        {
             Ok(Ok(())) => {
                 let mut ledger = self.ledger.borrow_mut();
                 ledger.acknowledged = ledger.acknowledged.max(number);
