@@ -185,7 +185,7 @@ impl Node {
         let total: usize = rows.iter().map(|(_, count, size)| count * size).sum();
         let blocks: usize = rows.iter().map(|(_, count, _)| count).sum();
         let mut report = format!(
-            "full talloc report on 'null_context' (total {total:6} bytes in {blocks:3} blocks)\n"
+            "full talloc report on 'null_context' (total {total:6} bytes in {blocks} blocks)\n"
         );
         for (index, (name, count, size)) in rows.iter().enumerate() {
             // The last column is an address in C; here it numbers the rows.

@@ -214,7 +214,7 @@ impl<E: Environment> Watch<E> {
         let bytes: usize = rows.iter().map(|(_, count, size)| count * size).sum();
         let blocks: usize = rows.iter().map(|(_, count, _)| count).sum();
         let mut report = format!(
-            "full talloc report on 'null_context' (total {bytes:6} bytes in {blocks:3} blocks)\n"
+            "full talloc report on 'null_context' (total {bytes:6} bytes in {blocks} blocks)\n"
         );
         for (row, (name, count, size)) in (1..).zip(&rows) {
             // The last column is an address in C; here it numbers the rows.
