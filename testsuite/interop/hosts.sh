@@ -164,6 +164,7 @@ hosts_up() {
 	hosts_dir=$(mktemp -d /tmp/interop-hosts.XXXXXX)
 	mkdir "$hosts_dir/shared" "$hosts_dir/bin"
 	# onnode reaches another host through this in place of ssh.
+	# shellcheck disable=SC2016 # expanded in the script that is written
 	{
 		echo '#!/bin/sh'
 		echo '# ssh-like: [OPTION...] ADDRESS COMMAND...'
