@@ -13,7 +13,7 @@ use ctdb_core::effect::{LockScope, LogLevel, ScanFilter, Ticket};
 use ctdb_core::shared::Settings;
 use ctdb_core::{Effect, Input, Node, NodeConfig, database};
 use ctdb_protocol::types::LtdbHeader;
-use ctdb_protocol::{ClientId, Pnn};
+use ctdb_protocol::{ClientId, Packet, Pnn};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -234,9 +234,7 @@ impl Life {
             for effect in effects.drain(..) {
                 self.carry_out(&world, effect);
             }
-            let mut checkers = world.checkers.borrow_mut();
-            checkers.after_turn(&self);
-            drop(checkers);
+            world.checkers.borrow_mut().after_turn(&self);
             if !self.alive.get() {
                 return;
             }
@@ -256,6 +254,11 @@ impl Life {
                     .checkers
                     .borrow_mut()
                     .packet_sent(self, &world.lock, &packet);
+                if world.setup.trace_records
+                    && let Some(text) = about_record(&packet)
+                {
+                    world.note(Some(self.pnn), format!("to node {peer}: {text}"));
+                }
                 world.network.send(self.pnn, peer, lane, packet);
             }
             Effect::ToClient { client, packet, .. } => {
@@ -504,6 +507,35 @@ impl Life {
             life.feed(Input::UpdateDone { ticket, status });
         });
     }
+}
+
+/// What a packet says about a record, in words.
+fn about_record(packet: &Bytes) -> Option<String> {
+    let (_, packet) = Packet::decode(packet.clone()).ok()?;
+    let text = match packet {
+        Packet::ReqCall(call) => {
+            format!(
+                "bring me {} (hop {})",
+                call.key.escape_ascii(),
+                call.hopcount
+            )
+        }
+        Packet::ReqDmaster(request) => {
+            let (key, owner) = (request.key.escape_ascii().to_string(), request.dmaster);
+            format!("{key} goes to node {owner}, rsn {}", request.rsn)
+        }
+        Packet::ReplyDmaster(reply) => {
+            format!("{} is yours, rsn {}", reply.key.escape_ascii(), reply.rsn)
+        }
+        Packet::ReplyCall(_) => "done".to_owned(),
+        Packet::ReplyError(_) => "error".to_owned(),
+        Packet::ReqMessage(_)
+        | Packet::ReqControl(_)
+        | Packet::ReplyControl(_)
+        | Packet::ReqKeepalive(_)
+        | Packet::ReqTunnel(_) => return None,
+    };
+    Some(text)
 }
 
 async fn wake_at(world: &World, wake_us: Option<u64>) {

@@ -200,7 +200,7 @@ impl Network {
                 return;
             }
             let queue = &mut link.directions[end].queues[lane];
-            let earliest = queue.back().map_or(Instant::now(), |(at, ..)| *at);
+            let earliest = queue.back().map_or_else(Instant::now, |(at, ..)| *at);
             queue.push_back(((Instant::now() + delay).max(earliest), side.epoch, packet));
         }
         self.pump(key, end, lane);

@@ -40,6 +40,8 @@ pub struct Setup {
     pub addresses: u8,
     /// Changed tunables.
     pub tunables: Vec<(&'static str, u32)>,
+    /// Note packets about records in the log.
+    pub trace_records: bool,
     /// Print log lines as they come.
     pub verbose: bool,
 }
@@ -56,6 +58,7 @@ impl Setup {
             fast_start: true,
             addresses: 4,
             tunables: Vec::new(),
+            trace_records: false,
             verbose: false,
         }
     }
