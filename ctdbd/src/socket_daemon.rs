@@ -248,11 +248,23 @@ impl Socket {
         if stale_allowed {
             let _ = std::fs::remove_file(path);
         }
-        let listener = UnixListener::bind(path).map_err(|e| {
+        // Whoever waits for the file connects at once, and would be refused between bind and listen:
+        // the socket gets its name when it listens. If the name is taken, binding it says so.
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(".new");
+        let fresh = if path.exists() {
+            path.to_owned()
+        } else {
+            let _ = std::fs::remove_file(&fresh);
+            PathBuf::from(fresh)
+        };
+        let listener = UnixListener::bind(&fresh).map_err(|e| {
             error!("socket bind failed - {}: {e}", path.display());
         })?;
         let private = std::fs::Permissions::from_mode(0o700);
-        if let Err(e) = std::fs::set_permissions(path, private) {
+        let named =
+            std::fs::set_permissions(&fresh, private).and_then(|()| std::fs::rename(&fresh, path));
+        if let Err(e) = named {
             error!("Unable to secure (chmod) socket '{}': {e}", path.display());
             return Err(());
         }
