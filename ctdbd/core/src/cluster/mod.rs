@@ -26,6 +26,8 @@ pub struct Cluster {
     pub started_us: u64,
     /// Capabilities that SET_LMASTERROLE and SET_RECMASTERROLE change.
     pub capabilities: ctdb_protocol::types::Capabilities,
+    /// Who last said that it leads, this node included.
+    pub leader: Option<ctdb_protocol::id::Pnn>,
     /// How far boot has come.
     pub boot: boot::Boot,
     /// How far the way down has come.

@@ -15,6 +15,11 @@ use crate::timer::TimerId;
 /// How long an unanswered request for a takeover run is left alone.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a leader stays after its own addresses have moved. When all nodes are told to go at once
+/// the others' requests arrive in this time; a C node that is left without an answer waits out its
+/// `shutdown failover timeout`.
+const LEADER_STAYS: Duration = Duration::from_millis(1500);
+
 /// How far the way down has come.
 #[derive(Debug)]
 pub struct Shutdown {
@@ -61,8 +66,13 @@ impl Cluster {
         true
     }
 
-    /// A message may be the answer to the request for a takeover run.
-    pub fn takeover_answered(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
+    /// A message may be a leader's sign of life, or the answer to the request for a takeover run.
+    pub fn message_heard(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
+        if srvid == Srvid::LEADER {
+            self.leader = data
+                .first_chunk()
+                .map(|bytes| Pnn(u32::from_ne_bytes(*bytes)));
+        }
         let Some(Shutdown { step, .. }) = &mut self.shutdown else {
             return;
         };
@@ -81,9 +91,15 @@ impl Cluster {
             cx.warning("Takeover run before shutdown failed");
             return self.leave(cx);
         }
-        let extra_s = cx.settings.shutdown_extra_timeout_s;
-        if extra_s > 0 {
-            cx.arm(Duration::from_secs(u64::from(extra_s)), Timer::Shutdown);
+        let extra = Duration::from_secs(u64::from(cx.settings.shutdown_extra_timeout_s));
+        let leads = self.leader == Some(cx.pnn) && others_there(cx);
+        let stay = if leads {
+            extra.max(LEADER_STAYS)
+        } else {
+            extra
+        };
+        if !stay.is_zero() {
+            cx.arm(stay, Timer::Shutdown);
         } else {
             self.leave(cx);
         }

@@ -208,7 +208,7 @@ impl Node {
         let cx = &mut self.shared;
         self.proxy.deliver(cx, srvid, data);
         self.databases.push_records(cx, srvid, data);
-        self.cluster.takeover_answered(cx, srvid, data);
+        self.cluster.message_heard(cx, srvid, data);
     }
 
     /// The answer to a control that was sent from here.
