@@ -319,3 +319,38 @@ fn messages_reach_all_listeners_the_sender_included() {
         assert_eq!(cluster.received(client).len(), 1);
     }
 }
+
+/// A C daemon that hears another version than its own before it has told its own ends itself: on
+/// every new connection it is left to speak first.
+#[test]
+fn a_peer_that_comes_back_is_left_to_speak_first() {
+    let mut cluster = Cluster::running(2);
+    let keepalives = |cluster: &mut Cluster, seconds: u64| {
+        let before = cluster.nodes[0]
+            .shared()
+            .statistics
+            .total()
+            .keepalive_packets_sent;
+        cluster.pass(seconds * 1_000_000);
+        cluster.nodes[0]
+            .shared()
+            .statistics
+            .total()
+            .keepalive_packets_sent
+            - before
+    };
+    // The peer says nothing at all: it is spoken to only after a while.
+    cluster.mute = Some(1);
+    for _ in 0..3 {
+        cluster.input(
+            0,
+            Input::PeerDisconnected {
+                peer: Pnn(1),
+                reason: "test".to_owned(),
+            },
+        );
+        cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
+        assert_eq!(keepalives(&mut cluster, 9), 0);
+    }
+    assert!(keepalives(&mut cluster, 10) > 0);
+}

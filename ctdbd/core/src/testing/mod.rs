@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     pub(crate) awaited: Vec<(usize, Ticket)>,
     /// Grant locks as soon as they are asked for.
     pub(crate) grant: bool,
+    /// A node that nobody hears.
+    pub(crate) mute: Option<usize>,
     reqid: u32,
 }
 
@@ -89,6 +91,7 @@ impl Cluster {
             inbox: BTreeMap::new(),
             awaited: Vec::new(),
             grant: true,
+            mute: None,
             reqid: 0,
         };
         for index in 0..count {
@@ -173,6 +176,7 @@ impl Cluster {
         queue: &mut std::collections::VecDeque<(usize, Input)>,
     ) {
         match effect {
+            Effect::ToPeer { .. } if self.mute == Some(index) => {}
             Effect::ToPeer { peer, packet, .. } => {
                 queue.push_back((
                     peer.0 as usize,

@@ -15,8 +15,8 @@ pub const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 17..=25;
 
 /// Keepalive ticks for which a fresh peer is left to speak first. A C daemon that is younger than this
 /// one ends itself when it hears another version than its own, so it has to say its own first; it
-/// does so within one interval.
-const UNHEARD_TICKS: u32 = 1;
+/// does so within one interval of connecting; ours are counted on another clock, hence one more.
+const UNHEARD_TICKS: u32 = 2;
 
 /// What a keepalive of a peer leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub fn disconnected(cx: &mut Shared, peer: Pnn, reason: &str) -> bool {
     member.heard = 0;
     member.silent_ticks = 0;
     member.version = None;
+    member.unheard_ticks = 0;
     let address = member.address;
     cx.notice(format!(
         "{address}:{} - node {peer} is dead: {reason}",
