@@ -14,8 +14,8 @@ use crate::shared::{Shared, Timer};
 pub const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 17..=25;
 
 /// Keepalive ticks for which a fresh peer is left to speak first. A C daemon that is younger than this
-/// one ends itself when it hears another version than its own, so it has to say its own first; it
-/// does so within one interval of connecting; ours are counted on another clock, hence one more.
+/// one ends itself when it hears another version than its own, so it has to say its own first. It does
+/// so within one interval of connecting; our ticks may fall anywhere in it, hence one more.
 const UNHEARD_TICKS: u32 = 2;
 
 /// What a keepalive of a peer leads to.
