@@ -15,7 +15,7 @@ use super::record::Record;
 use super::wait::{Access, Parked};
 use crate::proxy::relay::to_client;
 use crate::shared::{Pending, Shared};
-use crate::statistics::{Counting as _, add_latency};
+use crate::statistics::{Counting, add_latency};
 use crate::store::StoreResult;
 
 /// A local client's call that was sent to another node.
@@ -68,8 +68,7 @@ impl Db {
         match self.try_access(cx, &key) {
             Access::Locked => {}
             Access::Wait => {
-                cx.statistics
-                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                cx.statistics.count(Counting::call_left);
                 return self.park(
                     cx,
                     &key,
@@ -81,14 +80,12 @@ impl Db {
                 );
             }
             Access::Failed => {
-                cx.statistics
-                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                cx.statistics.count(Counting::call_left);
                 return;
             }
         }
         if cx.tunables.fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
-            cx.statistics
-                .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+            cx.statistics.count(Counting::call_left);
             return self.unlock(&key);
         }
         let mut record = match self.fetch(cx, &key) {
@@ -110,8 +107,7 @@ impl Db {
             || (record.header.dmaster == cx.pnn
                 && self.revoke_if_needed(cx, &key, &mut record, wants_readonly))
         {
-            cx.statistics
-                .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+            cx.statistics.count(Counting::call_left);
             self.unlock(&key);
             return self.defer_to_revoke(
                 cx,
@@ -210,8 +206,7 @@ impl Db {
         for reqid in gone {
             cx.recall(reqid);
             if let Some(call) = self.calls.remove(&reqid) {
-                cx.statistics
-                    .count(|s| s.pending_calls = s.pending_calls.saturating_sub(1));
+                cx.statistics.count(Counting::call_left);
                 self.end_collapse(cx, &call.request.key, reqid);
             }
         }
@@ -230,7 +225,7 @@ impl Db {
     fn answer(&mut self, cx: &mut Shared, call: &Call, status: i32, result: Bytes) {
         let latency_s = cx.now.seconds_since(call.since_us);
         cx.statistics.count(|s| {
-            s.pending_calls = s.pending_calls.saturating_sub(1);
+            s.call_left();
             add_latency(&mut s.call_latency, latency_s);
         });
         if call.client == ClientId(0) {

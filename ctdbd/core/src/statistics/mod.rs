@@ -28,6 +28,8 @@ pub trait Counting {
     fn lock_failed(&mut self);
     /// A call arrived that had passed `hops` nodes.
     fn hops(&mut self, hops: u32);
+    /// A client's call was answered, parked, or is not wanted any more.
+    fn call_left(&mut self);
 }
 
 impl Counting for Statistics {
@@ -40,6 +42,10 @@ impl Counting for Statistics {
     fn lock_failed(&mut self) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
         self.locks.num_failed += 1;
+    }
+
+    fn call_left(&mut self) {
+        self.pending_calls = self.pending_calls.saturating_sub(1);
     }
 
     fn hops(&mut self, hops: u32) {
