@@ -135,10 +135,13 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Where a test's output goes.
-    pub(crate) fn log_path(&self, test: &Test) -> PathBuf {
-        self.logs
-            .join(format!("{}.log", test.name.replace('/', ":")))
+    /// Where a test's output goes; each repetition has a file of its own.
+    pub(crate) fn log_path(&self, test: &Test, round: usize) -> PathBuf {
+        let name = test.name.replace('/', ":");
+        self.logs.join(match self.options.repeat {
+            0 | 1 => format!("{name}.log"),
+            _ => format!("{name}.{round}.log"),
+        })
     }
 
     /// True once no further test is to be started.

@@ -34,7 +34,8 @@ const LONG: [&str; 9] = [
     "UNIT/takeover_helper/2",
 ];
 
-type Queue = Mutex<VecDeque<Test>>;
+/// Tests still to be run, each with the number of its repetition (from 1).
+type Queue = Mutex<VecDeque<(Test, usize)>>;
 
 /// Runs `tests` and tells `report` of each result.
 pub(crate) fn run_all(
@@ -80,8 +81,8 @@ pub(crate) fn run_all(
                 };
                 while !report.is_over() {
                     let next = take(first).or_else(|| if helps { take(second) } else { None });
-                    let Some(test) = next else { break };
-                    worker.run(&test, report)?;
+                    let Some((test, round)) = next else { break };
+                    worker.run(&test, round, report)?;
                 }
                 Ok(())
             }));
@@ -105,20 +106,20 @@ fn queues(options: &Options, tests: Vec<Test>) -> (Queue, Queue) {
     tests.sort_by_key(|test| (rank(test), test.name.clone()));
     let mut integration = VecDeque::new();
     let mut unit = VecDeque::new();
-    for _ in 0..options.repeat {
+    for round in 1..=options.repeat {
         for test in &tests {
             let queue = if test.is_integration() {
                 &mut integration
             } else {
                 &mut unit
             };
-            queue.push_back(test.clone());
+            queue.push_back((test.clone(), round));
         }
     }
     (Mutex::new(integration), Mutex::new(unit))
 }
 
-fn take(queue: &Queue) -> Option<Test> {
+fn take(queue: &Queue) -> Option<(Test, usize)> {
     queue
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -133,11 +134,11 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(&self, test: &Test, report: &Report<'_>) -> Result<()> {
+    fn run(&self, test: &Test, round: usize, report: &Report<'_>) -> Result<()> {
         if report.leaves_out(test) {
             return Ok(());
         }
-        let log_path = report.log_path(test);
+        let log_path = report.log_path(test, round);
         let log =
             File::create(&log_path).with_context(|| format!("making {}", log_path.display()))?;
         let started = Instant::now();
