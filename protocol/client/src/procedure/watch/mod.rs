@@ -88,29 +88,7 @@ struct State {
 pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), WatchError> {
     let own = client.pnn().await?;
     let (effects, mut queue) = mpsc::unbounded_channel();
-    let configuration = environment.configuration();
-    let settings = Settings {
-        own,
-        cluster_lock: configuration.cluster_lock,
-        leader_timeout: configuration.leader_timeout,
-        fast_start: configuration.fast_start,
-        priority: environment.wall_clock(),
-    };
-    let watch = Watch {
-        own,
-        began: Instant::now(),
-        leader: RefCell::new(Leader::new(settings, std::time::Duration::ZERO)),
-        effects,
-        rearm: Notify::new(),
-        wake: Notify::new(),
-        deposed: Notify::new(),
-        state: RefCell::default(),
-        view: RefCell::default(),
-        need_recovery: Cell::new(false),
-        client,
-        environment,
-        configuration,
-    };
+    let watch = Watch::new(client, environment, own, effects);
     let ports = requests::open(&watch.client).await?;
     let ended = tokio::select! {
         biased;
@@ -126,6 +104,38 @@ pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), W
 }
 
 impl<E: Environment> Watch<E> {
+    /// A watch that has not seen anything yet; `effects` is what the rules of leadership want done.
+    fn new(
+        client: Client,
+        environment: E,
+        own: Pnn,
+        effects: mpsc::UnboundedSender<Effect>,
+    ) -> Self {
+        let configuration = environment.configuration();
+        let settings = Settings {
+            own,
+            cluster_lock: configuration.cluster_lock,
+            leader_timeout: configuration.leader_timeout,
+            fast_start: configuration.fast_start,
+            priority: environment.wall_clock(),
+        };
+        Watch {
+            own,
+            began: Instant::now(),
+            leader: RefCell::new(Leader::new(settings, std::time::Duration::ZERO)),
+            effects,
+            rearm: Notify::new(),
+            wake: Notify::new(),
+            deposed: Notify::new(),
+            state: RefCell::default(),
+            view: RefCell::default(),
+            need_recovery: Cell::new(false),
+            client,
+            environment,
+            configuration,
+        }
+    }
+
     fn log(&self, level: Level, text: &str) {
         self.environment.log(level, text);
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Watch;
 use super::pass::EndOfPass;
 use super::view::{View, others};
+use crate::Client;
 use crate::procedure::environment::{Environment, Level};
 
 /// How long the others leave the addresses alone if this node dies during a run.
@@ -48,15 +49,14 @@ impl<E: Environment> Watch<E> {
             }
             state.rebalance.clone()
         };
-        let quiet = others(&view.connected(), self.own);
-        self.keep_quiet(&quiet, QUIET);
+        let quiet = Quiet::begin(&self.client, others(&view.connected(), self.own));
         let deposed = self.deposed.notified();
         let outcome = tokio::select! {
             biased;
             outcome = self.environment.run_takeover(&self.client, &rebalance) => outcome,
             () = deposed => Err("this node leads no longer".to_owned()),
         };
-        self.keep_quiet(&quiet, Duration::ZERO);
+        drop(quiet);
         let mut state = self.state.borrow_mut();
         state.takeovers.end();
         state.need_takeover = outcome.is_err();
@@ -69,12 +69,127 @@ impl<E: Environment> Watch<E> {
         }
         outcome.is_ok()
     }
+}
 
-    fn keep_quiet(&self, nodes: &[Pnn], time: Duration) {
+/// Keeps takeover runs away on other nodes until it is dropped: also when the run is given up half
+/// way because this node shuts down. The next leader's runs would otherwise wait for [`QUIET`].
+struct Quiet<'a> {
+    client: &'a Client,
+    nodes: Vec<Pnn>,
+}
+
+impl<'a> Quiet<'a> {
+    fn begin(client: &'a Client, nodes: Vec<Pnn>) -> Quiet<'a> {
+        let quiet = Quiet { client, nodes };
+        quiet.tell(QUIET);
+        quiet
+    }
+
+    fn tell(&self, time: Duration) {
         let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         let message = DisableMessage::new(Pnn::UNKNOWN, Srvid(0), seconds);
-        for node in nodes {
+        for node in &self.nodes {
             self.client.send_to::<DisableTakeoverRuns>(*node, &message);
         }
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        self.tell(Duration::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap, SockAddr, TunableList};
+    use ctdb_protocol::{Generation, Packet, all};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::procedure::environment::{Configuration, LockAttempt};
+    use crate::procedure::leader::LockAnswer;
+    use crate::procedure::tunables::Tunables;
+
+    /// Surroundings in which a takeover run never ends.
+    struct Stuck;
+
+    impl Environment for Stuck {
+        fn configuration(&self) -> Configuration {
+            Configuration {
+                leader_timeout: Duration::from_secs(5),
+                cluster_lock: false,
+                fast_start: true,
+                test_mode: true,
+                failover_disabled: false,
+            }
+        }
+        fn random(&self) -> u32 {
+            1
+        }
+        fn wall_clock(&self) -> (i64, i64) {
+            (1, 0)
+        }
+        fn has_address(&self, _: IpAddr) -> bool {
+            false
+        }
+        fn log(&self, _: Level, _: &str) {}
+        async fn try_lock(&self) -> LockAttempt {
+            LockAttempt {
+                answer: LockAnswer::Failed,
+                latency_s: 0.0,
+            }
+        }
+        async fn lock_lost(&self) {
+            std::future::pending().await
+        }
+        async fn release_lock(&self) {}
+        async fn run_takeover(&self, _: &Client, _: &[Pnn]) -> Result<(), String> {
+            std::future::pending().await
+        }
+        async fn run_recovery(&self, _: &Client, _: Generation) -> Result<(), String> {
+            Ok(())
+        }
+        async fn stopped(&self) {
+            std::future::pending().await
+        }
+    }
+
+    fn view() -> View {
+        let node = |pnn| NodeAndFlags {
+            pnn: Pnn(pnn),
+            flags: NodeFlags::empty(),
+            addr: SockAddr::UNSPECIFIED,
+        };
+        View {
+            own: Pnn(0),
+            nodes: NodeMap {
+                nodes: (0..3).map(node).collect(),
+            },
+            tunables: Tunables(TunableList([0; TunableList::COUNT])),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_is_given_up_lets_the_others_run() {
+        let (to_daemon, mut from_client) = mpsc::unbounded_channel();
+        let (_to_client, from_daemon) = mpsc::unbounded_channel();
+        let client = Client::over(to_daemon, from_daemon);
+        let (effects, _queue) = mpsc::unbounded_channel();
+        let watch = Watch::new(client, Stuck, Pnn(0), effects);
+        let ended = tokio::time::timeout(Duration::from_secs(1), watch.take_over(&view())).await;
+        assert!(ended.is_err(), "the run is stuck");
+        drop(watch);
+        let mut heard = Vec::new();
+        while let Ok(packet) = from_client.try_recv() {
+            let (header, packet) = Packet::decode(packet).expect("good packets");
+            if let Packet::ReqMessage(message) = packet {
+                let ask: DisableMessage = all(&message.data).expect("its payload");
+                heard.push((header.destnode.0, ask.timeout_s));
+            }
+        }
+        assert_eq!(heard, [(1, 60), (2, 60), (1, 0), (2, 0)]);
     }
 }
