@@ -25,6 +25,11 @@ pub(crate) struct Row {
     under: String,
     /// Whose suite; all suites when absent.
     suite: Option<String>,
+    /// Line-ups of a mixed cluster, as `c4.17,rust,rust`; all of them when empty.
+    #[serde(default)]
+    nodes: Vec<String>,
+    /// The row holds only for a run whose output has this line: for tests that pick at random.
+    said: Option<String>,
     /// Fails always, or is not even run.
     #[serde(default)]
     pub(crate) expect: Expect,
@@ -62,6 +67,7 @@ impl Ledger {
                     .suite
                     .as_deref()
                     .is_none_or(|suite| suite == options.suite.name())
+                && (row.nodes.is_empty() || row.nodes.contains(&options.under_test.words()))
         };
         Ok(Ledger {
             rows: file.known.into_iter().filter(applies).collect(),
@@ -84,5 +90,39 @@ impl Ledger {
     /// The row of a test, if it has one.
     pub(crate) fn row(&self, test: &Test) -> Option<&Row> {
         self.rows.iter().find(|row| row.test == test.name)
+    }
+
+    /// The row of a test that holds for a run with this output.
+    pub(crate) fn row_for(&self, test: &Test, output: &str) -> Option<&Row> {
+        let holds = |row: &&Row| row.test == test.name && row.holds(output);
+        self.rows.iter().find(holds)
+    }
+}
+
+impl Row {
+    fn holds(&self, output: &str) -> bool {
+        self.said
+            .as_deref()
+            .is_none_or(|said| output.lines().any(|line| line == said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ledger, Row};
+    use crate::catalogue::Test;
+
+    #[test]
+    fn a_row_can_depend_on_what_a_test_picked() {
+        let row: Row = toml::from_str(
+            "test = 'UNIT/a'\nunder = 'mixed'\nreason = 'r'\nsaid = 'Selected node 1'\n",
+        )
+        .unwrap();
+        let ledger = Ledger { rows: vec![row] };
+        let test = Test {
+            name: "UNIT/a".to_owned(),
+        };
+        assert!(ledger.row_for(&test, "x\nSelected node 1\n").is_some());
+        assert!(ledger.row_for(&test, "Selected node 10\n").is_none());
     }
 }

@@ -132,13 +132,21 @@ impl UnderTest {
         }
     }
 
-    /// A name for files, as `mixed-c4.17-rust-rust`.
-    pub(crate) fn file_name(&self) -> String {
+    /// As it is given: `ours`, `theirs` or `c4.17,rust,rust`.
+    pub(crate) fn words(&self) -> String {
         match self {
             UnderTest::Mixed(nodes) => {
                 let names: Vec<String> = nodes.iter().map(|node| node.name()).collect();
-                format!("mixed-{}", names.join("-"))
+                names.join(",")
             }
+            other => other.kind().to_owned(),
+        }
+    }
+
+    /// A name for files, as `mixed-c4.17-rust-rust`.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            UnderTest::Mixed(_) => format!("mixed-{}", self.words().replace(',', "-")),
             other => other.kind().to_owned(),
         }
     }

@@ -175,9 +175,9 @@ impl<'a> Report<'a> {
         outcome: Outcome,
         seconds: f64,
         left: &[String],
-        log: &Path,
+        (log, output): (&Path, &str),
     ) -> Result<()> {
-        let row = self.ledger.row(test);
+        let row = self.ledger.row_for(test, output);
         let verdict = match (outcome, row) {
             (Outcome::Passed, None) => Verdict::Passed,
             (Outcome::Passed, Some(_)) => Verdict::UnexpectedlyPassed,

@@ -163,9 +163,10 @@ impl Worker<'_> {
             Outcome::TimedOut
         };
         if outcome.is_failure() {
-            keep_daemon_logs(&self.state, &log_path);
+            let suite = test.name.rsplit_once('/').map_or("", |(suite, _)| suite);
+            keep_daemon_logs(&self.state.join(suite), &log_path);
         }
-        report.done(test, outcome, seconds, &left, &log_path)
+        report.done(test, outcome, seconds, &left, (&log_path, &text))
     }
 
     fn command(&self, test: &Test, log: &File) -> Result<Command> {
@@ -211,7 +212,8 @@ fn wait(child: &mut Child, limit: Duration) -> Result<bool> {
     }
 }
 
-/// Puts the logs of a failed test's daemons beside the test's own log.
+/// Puts the logs of a failed test's daemons beside the test's own log. The folder is that of the
+/// test's suite: beside it are those of other suites' tests.
 fn keep_daemon_logs(state: &Path, log_path: &Path) {
     let mut folders = vec![state.to_owned()];
     while let Some(folder) = folders.pop() {
