@@ -93,6 +93,8 @@ pub struct Ours {
     pub samba_version: (u16, u16),
     /// How many processes wait for contended locks.
     pub lock_processes: u32,
+    /// How many microseconds the daemon stays awake for the next packet; 0: not at all.
+    pub busy_poll_us: u32,
 }
 
 /// All of `ctdb.conf`.
@@ -183,6 +185,7 @@ impl Config {
                     .and_then(|t| samba_version(&t))
                     .expect("the table's rule lets only versions pass"),
                 lock_processes: get.number("lock waiting", "processes"),
+                busy_poll_us: get.number("busy polling", "microseconds"),
             },
         }
     }

@@ -96,6 +96,10 @@ const TABLE: &[Row] = rows! {
     Ours ["lock waiting"] {
         "processes": Number(16), Positive;
     }
+    // How long the daemon stays awake for the next packet while packets follow each other closely.
+    Ours ["busy polling"] {
+        "microseconds": Number(100), Any;
+    }
 };
 
 /// All options at their defaults.

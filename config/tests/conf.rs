@@ -64,7 +64,8 @@ fn every_option_reaches_its_field() {
          [database]\nvolatile database directory = /tmp\ntdb mutexes = FALSE\n\
          [failover]\ndisabled = yes\nshutdown extra timeout = 0x10\n\
          [legacy]\nstart as stopped = true\nscript log level = INFO\n\
-         [interoperation]\nsamba version = 4.17\n[lock waiting]\nprocesses = 3\n",
+         [interoperation]\nsamba version = 4.17\n[lock waiting]\nprocesses = 3\n\
+         [busy polling]\nmicroseconds = 0\n",
     );
     let mut report = Report::new();
     let config = Config::load(&base.paths(), &mut report).unwrap();
@@ -84,6 +85,7 @@ fn every_option_reaches_its_field() {
     assert!(config.legacy.start_as_stopped && !config.legacy.start_as_disabled);
     assert_eq!(config.ours.samba_version, (4, 17));
     assert_eq!(config.ours.lock_processes, 3);
+    assert_eq!(config.ours.busy_poll_us, 0);
 }
 
 #[test]

@@ -43,8 +43,11 @@ mod exit {
     pub(super) const STDIN: i32 = 32;
 }
 
-/// The tokio driver is asked for news after so many tasks; small, as one of them is the loop.
-const EVENT_INTERVAL: u32 = 4;
+/// The tokio driver is asked for news after each task; one of them is the loop.
+const EVENT_INTERVAL: u32 = 1;
+/// With real-time priority nobody else gets the CPU that the loop stays awake on; a machine with fewer
+/// has none to spare.
+const BUSY_POLL_CPUS: usize = 4;
 /// How long the end may wait for the cluster lock to be let go.
 const RESIGN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -219,8 +222,12 @@ fn become_daemon(test_mode: bool) -> Result<(), i32> {
     Ok(())
 }
 
+fn is_realtime(config: &Config, paths: &Paths) -> bool {
+    config.legacy.realtime_scheduling && !paths.test_mode()
+}
+
 fn set_scheduling(config: &Config, paths: &Paths) -> Result<(), i32> {
-    if !config.legacy.realtime_scheduling || paths.test_mode() {
+    if !is_realtime(config, paths) {
         process::export("CTDB_NOSETSCHED", "1");
         return Ok(());
     }
@@ -275,6 +282,15 @@ struct Boot {
 }
 
 impl Boot {
+    /// `[busy polling] microseconds`, unless it would keep the machine's other work waiting.
+    fn busy_poll_us(&self) -> u32 {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        if is_realtime(&self.config, &self.paths) && cpus < BUSY_POLL_CPUS {
+            return 0;
+        }
+        self.config.ours.busy_poll_us
+    }
+
     fn run(self, unix: Socket) -> i32 {
         let own = Rc::new(Cell::new(0));
         let database = &self.config.database;
@@ -353,6 +369,7 @@ impl Boot {
             None => paths.in_etcdir("debug_locks.sh"),
         };
         let limit = usize::try_from(self.config.ours.lock_processes).unwrap_or(usize::MAX);
+        let busy_poll_us = self.busy_poll_us();
         let facts = Facts {
             node_address: self.config.cluster.node_address,
             cluster_lock: self.config.cluster.cluster_lock.clone(),
@@ -361,6 +378,7 @@ impl Boot {
             nodes_list: self.nodes_list,
             notification_script: paths.in_etcdir("notify.sh"),
             port: nodes::port(),
+            busy_poll_us,
             paths: self.paths.clone(),
         };
         Parts {

@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::busy_poll::BusyPoll;
 use crate::clients::{Clients, Queued};
 use crate::environment::{Running, Surroundings};
 use crate::feed::{Feed, News};
@@ -85,6 +86,8 @@ pub struct Facts {
     pub notification_script: PathBuf,
     /// The port of all nodes.
     pub port: u16,
+    /// Most microseconds that the loop stays awake for the next packet.
+    pub busy_poll_us: u32,
 }
 
 /// The running loop; ends with the daemon's exit code.
@@ -100,6 +103,7 @@ pub struct Drive {
     timer: Pin<Box<Sleep>>,
     /// Instant that `timer` is set to.
     timer_us: u64,
+    busy_poll: BusyPoll,
     scratch: Box<[u8]>,
     tokens: Vec<Token>,
     inputs: Vec<Input>,
@@ -119,6 +123,7 @@ impl Drive {
         Self {
             peers: Peers::new(parts.facts.port, ready.clone(), parts.feed.clone()),
             clients: Clients::new(ready.clone()),
+            busy_poll: BusyPoll::new(parts.facts.busy_poll_us),
             parts,
             ready,
             watch: None,
@@ -149,6 +154,10 @@ impl Future for Drive {
                 return Poll::Ready(code);
             }
             if !busy && this.wait(context) {
+                if this.busy_poll.look_again(clock::monotonic_us()) {
+                    std::thread::yield_now();
+                    context.waker().wake_by_ref();
+                }
                 return Poll::Pending;
             }
         }
@@ -176,6 +185,9 @@ impl Drive {
     fn turn(&mut self, context: &mut Context<'_>) -> bool {
         let mut tokens = std::mem::take(&mut self.tokens);
         self.ready.take(&mut tokens);
+        if !tokens.is_empty() {
+            self.busy_poll.worked(clock::monotonic_us());
+        }
         self.feed_core();
         let mut busy = false;
         for token in tokens.drain(..) {

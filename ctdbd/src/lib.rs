@@ -2,6 +2,7 @@
 //! the helper programs.
 
 pub mod boot;
+pub mod busy_poll;
 pub mod clients;
 pub mod cmdline;
 pub mod config_tool;
