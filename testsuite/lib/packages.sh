@@ -40,14 +40,44 @@ need_packages() {
 }
 export DEBIAN_FRONTEND=noninteractive
 
-# need_rust: finds cargo, or says what to do.
+# The toolchain that need_rust installs, and from where.
+rust_toolchain=1.95.0
+rust_site=https://static.rust-lang.org/rustup/dist
+
+# need_rust: finds cargo, or installs a toolchain for this user with rustup; Debian 12's own is too
+# old for this tree. CARGO_HOME and RUSTUP_HOME are respected, no start-up file of a shell is changed.
 need_rust() {
-	if ! command -v cargo >/dev/null 2>&1 && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
-		PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+	local bin=${CARGO_HOME:-$HOME/.cargo}/bin
+	if ! command -v cargo >/dev/null 2>&1 && [ -x "$bin/cargo" ]; then
+		PATH=$bin:$PATH
 	fi
 	if ! command -v cargo >/dev/null 2>&1; then
-		echo "There is no Rust toolchain here (cargo). Debian 12's is too old for this tree:" >&2
-		echo "install Rust 1.90 or newer, for instance with rustup, and start this again." >&2
-		return 1
+		install_rust || return 1
+		PATH=$bin:$PATH
 	fi
+	export PATH
+}
+
+install_rust() {
+	local work n
+	need_packages curl ca-certificates || return 1
+	echo "installing Rust $rust_toolchain with rustup" >&2
+	# rustup-init goes by its own name
+	work=$(mktemp -d)
+	for n in 1 2 3; do
+		if { curl -fsSL -o "$work/rustup-init" "$rust_site/$(uname -m)-unknown-linux-gnu/rustup-init" &&
+			chmod +x "$work/rustup-init" && "$work/rustup-init" -y --no-modify-path --profile minimal \
+			--component clippy --component rustfmt --default-toolchain "$rust_toolchain"; } \
+			</dev/null >"$work/log" 2>&1; then
+			rm -rf "$work"
+			return 0
+		fi
+		echo "rustup failed (attempt $n of 3)" >&2
+		sleep $((n * 5))
+	done
+	tail -n 20 "$work/log" >&2
+	rm -rf "$work"
+	echo "There is no cargo, and Rust $rust_toolchain could not be fetched from $rust_site." >&2
+	echo "Install Rust 1.90 or newer by hand and start this again." >&2
+	return 1
 }
