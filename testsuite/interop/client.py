@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a client notices while a public address moves.
 
-client.py serve PORT [track]  on a host: tells its name to whoever connects, then echoes; with `track` it
-                              tells the daemon of each connection, as smbd does
+client.py serve PORT [track] [six]
+                              on a host: tells its name to whoever connects, then echoes; with `track` it
+                              tells the daemon of each connection, as smbd does; with `six` on an IPv6
+                              socket, where IPv4 clients have mapped addresses
 client.py watch ADDRESS PORT  on the client: one request every 100 ms on a connection of its own, and one
                               connection that is kept busy; prints one line per event, with the time
+client.py hold ADDRESS PORT   on the client: the second of these alone, and only until it is lost
 """
 import socket
 import socketserver
@@ -51,7 +54,7 @@ def request(address, port):
     time.sleep(max(0.0, 0.1 - (time.time() - began)))
 
 
-def keep(address, port):
+def keep(address, port, once=False):
     while True:
         try:
             connection = socket.create_connection((address, port), 2)
@@ -74,14 +77,20 @@ def keep(address, port):
         except OSError as problem:
             say("lost", type(problem).__name__)
         connection.close()
+        if once:
+            return
 
 
 def main():
     if sys.argv[1] == "serve":
-        server = Server(("0.0.0.0", int(sys.argv[2])), Echo)
+        if "six" in sys.argv[3:]:
+            Server.address_family = socket.AF_INET6
+        server = Server(("", int(sys.argv[2])), Echo)
         server.track = "track" in sys.argv[3:]
         server.serve_forever()
     address, port = sys.argv[2], int(sys.argv[3])
+    if sys.argv[1] == "hold":
+        return keep(address, port, once=True)
     threading.Thread(target=keep, args=(address, port), daemon=True).start()
     while True:
         request(address, port)
