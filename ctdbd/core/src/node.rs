@@ -310,6 +310,9 @@ impl Node {
                     session.committing = None;
                 }
             }
+            Timer::CommitAgain(db, id, node) => {
+                self.databases.commit_again(cx, db, id, node);
+            }
             Timer::Update(ticket) => update_timed_out(cx, ticket),
             Timer::BanEnd => cluster.ban_ended(cx, databases, failover),
             Timer::DropAllAddresses => {

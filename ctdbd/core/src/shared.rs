@@ -218,6 +218,8 @@ pub enum Timer {
     Unstick(DbId, Bytes),
     /// A commit was not answered in time.
     Commit(DbId, u64),
+    /// A node that refused its part of a commit is asked again.
+    CommitAgain(DbId, u64, Pnn),
     /// A transaction of UPDATE_RECORD took too long.
     Update(Ticket),
     /// A ban ends.

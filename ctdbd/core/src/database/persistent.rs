@@ -19,11 +19,21 @@ use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::timer::TimerId;
 
+/// How long a node that refused its part of a commit is left alone. At the end of a recovery a node
+/// may be asked a moment before it is out of it: C nodes look at the cluster lock first.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How often a commit's refusals are answered with another try before a recovery has to decide.
+const TRIES: u32 = 20;
+
 /// A commit under way.
 #[derive(Debug)]
 pub struct Commit {
     id: u64,
     asker: Asker,
+    /// What every node is to store.
+    buffer: MarshallBuffer,
+    /// Refusals that may still be answered with another try.
+    tries: u32,
     /// Nodes that have not answered.
     waiting: BTreeSet<Pnn>,
     /// A node has refused: a recovery decides.
@@ -101,6 +111,8 @@ impl Databases {
         db.commit = Some(Commit {
             id,
             asker,
+            buffer: buffer.clone(),
+            tries: TRIES,
             waiting,
             failed: false,
             timer,
@@ -122,6 +134,15 @@ impl Databases {
         if cx.recovery_mode != RecoveryMode::Normal || commit.failed {
             return None;
         }
+        if status != 0 && commit.tries > 0 {
+            commit.tries -= 1;
+            cx.info(format!(
+                "{}: node {node} refused a transaction (status {status}), it is asked again",
+                db.name
+            ));
+            cx.arm(AGAIN, Timer::CommitAgain(id, commit_id, node));
+            return None;
+        }
         if status != 0 {
             cx.error(format!(
                 "{}: node {node} could not store a transaction (status {status}), a recovery decides",
@@ -139,6 +160,33 @@ impl Databases {
         db.end_commit(cx);
         cx.reply_status(asker, 0);
         Some(asker.client)
+    }
+
+    /// A node that refused its part of a commit is asked again. Storing the same records twice does
+    /// no harm.
+    pub fn commit_again(&mut self, cx: &mut Shared, id: DbId, commit_id: u64, node: Pnn) {
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        let Some(commit) = db.commit.as_mut().filter(|commit| commit.id == commit_id) else {
+            return;
+        };
+        if cx.recovery_mode != RecoveryMode::Normal || commit.failed {
+            return;
+        }
+        let pending = Pending::Commit {
+            db: id,
+            commit: commit_id,
+            node,
+        };
+        if !cx.control::<UpdateRecord>(node, &commit.buffer, commit.asker.client, pending) {
+            cx.error(format!(
+                "{}: node {node} went away in the middle of a commit, a recovery decides",
+                db.name
+            ));
+            commit.failed = true;
+            cx.recovery_mode = RecoveryMode::Active;
+        }
     }
 
     /// ControlTimeout is over for a commit. Returns the client whose commit has ended.
