@@ -132,12 +132,13 @@ impl Node {
     /// A client of another node gives this node a copy of a record that is to outlive its dmaster.
     pub(crate) fn push_record(&mut self, push: &PushRecord) -> Answer {
         let (own, generation) = (self.shared.pnn, self.shared.vnn_map.generation);
-        let Some(db) = self.databases.find(push.db_id) else {
-            return Answer::Status(-1);
-        };
+        // What another generation pushed is ignored, whatever it is.
         if push.generation != generation || push.header.dmaster == own {
             return Answer::Status(0);
         }
+        let Some(db) = self.databases.find(push.db_id) else {
+            return Answer::Status(-1);
+        };
         let mut header = push.header;
         header.flags.insert(RecordFlags::MIGRATED_WITH_DATA);
         let stored = write(

@@ -3,6 +3,7 @@
 mod calls;
 mod controls;
 pub(crate) mod memory;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -236,7 +237,7 @@ impl Cluster {
                     index,
                     Input::SystemAddresses {
                         addresses: Vec::new(),
-                        interfaces: Vec::new(),
+                        interfaces: vec!["eth0".to_owned()],
                     },
                 ));
             }
