@@ -91,6 +91,7 @@ impl Db {
         let mut record = match self.fetch(cx, &key) {
             Ok(record) => record,
             Err(error) => {
+                cx.statistics.count(Counting::call_left);
                 self.unlock(&key);
                 cx.error(format!(
                     "{}: cannot read a record for a client: {error}",

@@ -14,6 +14,7 @@ use super::hot_keys::HotKeys;
 use super::persistent::Commit;
 use super::push::Push;
 use super::readonly::Revokes;
+use super::replace::Replacing;
 use super::sticky::StickyKeys;
 use super::wait::{Parked, Wait};
 use crate::store::{Kind, Table, Tracking};
@@ -42,6 +43,8 @@ pub struct Db {
     pub freeze: Freeze,
     /// Open recovery transaction and its number.
     pub transaction: Option<u32>,
+    /// It was wiped in that transaction, and its records are arriving anew.
+    pub replacing: Option<Replacing>,
     /// Its volatile records are out of date and must not be offered to a recovery.
     pub invalid_records: bool,
     /// Records of a recovery that are arriving.
@@ -109,6 +112,7 @@ impl Db {
             generation,
             freeze: Freeze::Thawed,
             transaction: None,
+            replacing: None,
             invalid_records: false,
             push: None,
             calls: BTreeMap::new(),

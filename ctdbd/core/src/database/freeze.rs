@@ -91,9 +91,7 @@ impl Db {
     /// Gives the file back to its users: an open recovery transaction is dropped, calls that were
     /// under way are asked again, packets that waited are processed.
     pub fn thaw(&mut self, cx: &mut Shared) {
-        if self.transaction.take().is_some() {
-            self.table.transaction_cancel();
-        }
+        self.cancel();
         self.push = None;
         self.invalid_records = false;
         match std::mem::replace(&mut self.freeze, Freeze::Thawed) {

@@ -13,6 +13,7 @@ pub mod pull;
 pub mod push;
 pub mod readonly;
 pub mod record;
+pub mod replace;
 pub mod sequence;
 pub mod sticky;
 pub mod transaction;

@@ -103,7 +103,12 @@ impl Db {
             let (mut header, value) =
                 split(record.data).ok_or_else(|| broken("a record without a header"))?;
             header.flags.remove(RecordFlags::RO_FLAGS);
-            self.store(cx, record.key, &mut header, value)?;
+            match &mut self.replacing {
+                Some(replacing) => {
+                    replacing.store(self.table.as_mut(), record.key, &header, value)?;
+                }
+                None => self.store(cx, record.key, &mut header, value)?,
+            }
             stored += 1;
         }
         if records.left() > 0 {

@@ -4,9 +4,10 @@ use ctdb_protocol::id::{DbId, Generation};
 use ctdb_protocol::types::{NodeFlags, TransDb};
 
 use super::record::read;
+use super::replace::Replacing;
 use super::{Databases, Db};
 use crate::shared::Shared;
-use crate::store::Kind;
+use crate::store::{Kind, StoreResult, Table};
 
 /// Key of the record that counts the transactions of a persistent database, with its closing NUL.
 pub const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
@@ -24,9 +25,7 @@ impl Db {
             ));
             return false;
         }
-        if self.transaction.take().is_some() {
-            self.table.transaction_cancel();
-        }
+        self.cancel();
         match self.table.transaction_start() {
             Ok(()) => {
                 self.transaction = Some(tid.0);
@@ -57,6 +56,14 @@ impl Db {
     /// Makes the open transaction last; from now on the database belongs to generation `tid`.
     fn finish(&mut self, cx: &mut Shared, tid: Generation) -> bool {
         if !self.in_transaction(cx, tid, "commit") {
+            return false;
+        }
+        if let Err(error) = self.finish_replacing() {
+            cx.error(format!(
+                "{}: cannot delete what a recovery has not sent: {error}",
+                self.name
+            ));
+            self.cancel();
             return false;
         }
         self.transaction = None;
@@ -104,6 +111,7 @@ impl Db {
 
     /// Drops an open transaction.
     pub fn cancel(&mut self) {
+        self.replacing = None;
         if self.transaction.take().is_some() {
             self.table.transaction_cancel();
         }
@@ -121,15 +129,34 @@ impl Db {
         Some(number.unwrap_or(0))
     }
 
+    /// Runs a step under the lock of all records, which a helper holds for us.
+    fn with_all_marked(
+        &mut self,
+        step: impl FnOnce(&mut dyn Table) -> StoreResult<()>,
+    ) -> StoreResult<()> {
+        self.table.mark_all()?;
+        let result = step(self.table.as_mut());
+        self.table.unmark_all();
+        result
+    }
+
+    fn finish_replacing(&mut self) -> StoreResult<()> {
+        match self.replacing.take() {
+            Some(replacing) => self.with_all_marked(|table| replacing.finish(table)),
+            None => Ok(()),
+        }
+    }
+
     fn wipe(&mut self, cx: &mut Shared, tid: Generation) -> bool {
         if !self.in_transaction(cx, tid, "wipe") {
             return false;
         }
-        let wiped = self.table.mark_all().and_then(|()| {
-            let wiped = self.table.wipe();
-            self.table.unmark_all();
-            wiped
-        });
+        let wiped = if self.volatile() {
+            self.with_all_marked(|table| table.wipe())
+        } else {
+            self.replacing = Some(Replacing::default());
+            Ok(())
+        };
         if let Err(error) = wiped {
             cx.error(format!("{}: cannot wipe: {error}", self.name));
             return false;
