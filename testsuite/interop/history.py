@@ -6,17 +6,17 @@ STEPS.N are the lines `TIME KEY VALUE` of the client on node N. Sorted by time e
 before it plus one: a smaller one is a lost update, an equal one a doubled one, a larger one was never made.
 
 LOSSES says when the newest copy of a record may have been lost, in the same microseconds:
-  kill NODE FROM UNTIL   the daemon was killed and started again. Its records go back to their newest copy
-                         elsewhere, once. Its client's steps in between are not judged.
-  cut NODE FROM UNTIL    the node was out of reach for so long that the cluster went on without it. Both
+  kill NODE FROM DEAD UNTIL  the daemon was killed between FROM and DEAD and started again. Its records go back
+                         to their newest copy elsewhere, once. Its client's steps until then are not judged.
+  cut NODE FROM DEAD UNTIL   the node was out of reach for so long that the cluster went on without it. Both
                          sides had reason to count: nothing is judged until it was over.
 """
 import collections
 import pathlib
 import sys
 
-# The kill is known to a hundredth of a second; what its client did just then may have been before it.
-BLUR_US = 20_000
+# The times of kills are known to a hundredth of a second.
+BLUR_US = 10_000
 
 
 def read(path):
@@ -25,8 +25,8 @@ def read(path):
 
 def main():
     kills, cuts = [], []
-    for what, node, start, end in read(sys.argv[1]):
-        (kills if what == "kill" else cuts).append((int(node), int(start), int(end)))
+    for what, *numbers in read(sys.argv[1]):
+        (kills if what == "kill" else cuts).append(tuple(map(int, numbers)))
     steps = collections.defaultdict(list)
     total = 0
     for node, path in enumerate(sys.argv[2:]):
@@ -37,14 +37,17 @@ def main():
     for key, history in sorted(steps.items()):
         last = None
         for time, node, value in sorted(history):
-            if any(start <= time <= end for _, start, end in cuts):
+            if any(start <= time <= end for _, start, _, end in cuts):
                 last = None
                 continue
-            dead = next((k for k in kills if k[0] == node and k[1] <= time <= k[2]), None)
-            if dead and not (last and value == last[1] + 1 and time <= dead[1] + BLUR_US):
+            dead = next((k for k in kills if k[0] == node and k[1] <= time <= k[3]), None)
+            # A step of the last moment may have been before the kill.
+            if dead and not (last and value == last[1] + 1 and time <= dead[2] + BLUR_US):
                 continue
             if last and value != last[1] + 1:
-                if value <= last[1] and any(last[0] <= start + BLUR_US and start <= time for _, start, _ in kills):
+                if value <= last[1] and any(
+                    last[0] <= end + BLUR_US and start <= time for _, start, end, _ in kills
+                ):
                     fallbacks += 1
                 else:
                     wrong += 1

@@ -1,4 +1,4 @@
-//! `chaos_counter -D DATABASE -t SECONDS`: raises counters of a volatile database through faults and writes
+//! `chaos_counter -D DATABASE -k NAME -t SECONDS`: raises counters of a volatile database through faults and writes
 //! down each step. For `testsuite/interop/chaos`.
 //!
 //! All clients share a few counters. Each step locks one, adds one and prints `TIME KEY VALUE` with the
@@ -56,17 +56,19 @@ async fn count(
     let mut step = 0_u32;
     // A record that is here needs no daemon; whoever has none any more must not count.
     while Instant::now() < end && !client.is_closed() {
-        let key = format!("counter{}", step % COUNTERS);
+        let mut key = options.key.clone();
+        key.extend_from_slice((step % COUNTERS).to_string().as_bytes());
         step = step.wrapping_add(1);
-        let mut record = timeout(PATIENCE, db.fetch_lock(key.as_bytes(), false)).await??;
+        let mut record = timeout(PATIENCE, db.fetch_lock(&key, false)).await??;
         let value = counter(record.data()) + 1;
         record.store(value.to_string().as_bytes())?;
         let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
         drop(record);
         writeln!(
             out,
-            "{} {key} {value}",
-            now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000
+            "{} {} {value}",
+            now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000,
+            String::from_utf8_lossy(&key)
         )?;
         sleep(PAUSE).await;
     }
