@@ -4,24 +4,39 @@
 //! The records' format is that of upstream's client library, which Samba's own g_lock does not
 //! share.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ctdb_protocol::control::ProcessExists;
 use ctdb_protocol::types::{DbFlags, GLock, GLockKind, GLockList, ServerId};
 use ctdb_protocol::wire::{Pad, all};
 use ctdb_protocol::{Pnn, encode};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Database, DatabaseError, LockedRecord};
 use crate::Client;
 
 /// How long a lock that is held is left alone before it is tried again.
 const RETRY: Duration = Duration::from_millis(1);
+/// How long a lock that others asked for is left to them after it was let go. Whoever has the record would
+/// win every race for it otherwise: the others look only once in [`RETRY`] and have to fetch it first.
+const COURTESY: Duration = Duration::from_millis(4);
 
 /// The database of locks.
 #[derive(Debug)]
 pub struct GLocks {
     db: Database,
+    turns: RefCell<BTreeMap<Vec<u8>, Turn>>,
+}
+
+/// What is known about who else wants a lock.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// The lock is ours; the record's version when we took it. It grows when the record travels.
+    Held { rsn: u64 },
+    /// Others wanted it while it was ours: it is theirs until then.
+    Others { until: Instant },
 }
 
 impl GLocks {
@@ -31,7 +46,8 @@ impl GLocks {
     /// As [`Client::attach`].
     pub async fn open(client: &Client) -> Result<Self, DatabaseError> {
         let db = client.attach("g_lock.tdb", DbFlags::empty()).await?;
-        Ok(Self { db })
+        let turns = RefCell::default();
+        Ok(Self { db, turns })
     }
 
     /// This process as a holder; `task` tells apart what it holds at the same time.
@@ -57,6 +73,10 @@ impl GLocks {
         kind: GLockKind,
     ) -> Result<(), DatabaseError> {
         let key = key(name);
+        let turn = self.turns.borrow_mut().remove(&key);
+        if let Some(Turn::Others { until }) = turn {
+            sleep_until(until).await;
+        }
         loop {
             let mut record = self.db.fetch_lock(&key, false).await?;
             let mut list = self.list(&record)?;
@@ -74,7 +94,11 @@ impl GLocks {
                     pad: Pad::ZERO,
                     sid: holder,
                 });
-                return record.store(&encode(&list));
+                record.store(&encode(&list))?;
+                let rsn = record.header().rsn;
+                drop(record);
+                self.turns.borrow_mut().insert(key, Turn::Held { rsn });
+                return Ok(());
             };
             // Not with the record locked: the rival may need it to let go.
             drop(record);
@@ -96,12 +120,24 @@ impl GLocks {
 
     async fn remove(&self, key: &[u8], holder: &ServerId) -> Result<(), DatabaseError> {
         let mut record = self.db.fetch_lock(key, false).await?;
+        self.note_rivals(key, record.header().rsn);
         let mut list = self.list(&record)?;
         list.0.retain(|lock| lock.sid != *holder);
         if list.0.is_empty() {
             record.delete()
         } else {
             record.store(&encode(&list))
+        }
+    }
+
+    /// The record travelled while the lock was ours: somebody looked whether it is free.
+    fn note_rivals(&self, key: &[u8], now: u64) {
+        let mut turns = self.turns.borrow_mut();
+        if let Some(Turn::Held { rsn }) = turns.remove(key)
+            && rsn != now
+        {
+            let until = Instant::now() + COURTESY;
+            turns.insert(key.to_vec(), Turn::Others { until });
         }
     }
 

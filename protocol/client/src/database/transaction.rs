@@ -142,10 +142,21 @@ impl Transaction<'_> {
             // A recovery came in between, and either carried the commit through or dropped it.
             match self.sequence_on_disk()? {
                 now if now == before => sleep(RETRY).await,
-                now if now == before + 1 => return Ok(()),
+                // Who lost the lock with a node may have been overtaken by another commit.
+                now if now == before + 1 && self.on_disk()? => return Ok(()),
                 _ => return Err(self.db.kind("somebody else committed in between")),
             }
         }
+    }
+
+    /// Does the file hold what was to be committed?
+    fn on_disk(&self) -> Result<bool, DatabaseError> {
+        for (key, (_, data)) in &self.changed {
+            if self.db.fetch_local(key)?.1 != *data {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn record(&self, key: &[u8]) -> Result<(LtdbHeader, Vec<u8>), DatabaseError> {
