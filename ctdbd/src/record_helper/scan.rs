@@ -14,35 +14,29 @@ use super::frame::Answer;
 /// A batch is sent when it has so many bytes.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Walks the whole file.
+/// Walks the whole file, one chain after the other: each is locked only while its records are copied, not
+/// while the daemon takes them.
 pub(super) fn run(file: &Tdb, filter: ScanFilter, link: &mut Link) -> Result<(), String> {
     let mut batch = Vec::new();
     let mut bytes = 0;
-    let mut failure = None;
-    let walked = file.traverse_read(|key, value| {
-        if !wanted(filter, value) {
-            return ControlFlow::Continue(());
-        }
-        bytes += key.len() + value.len();
-        batch.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-        if bytes < BATCH_BYTES {
-            return ControlFlow::Continue(());
-        }
-        bytes = 0;
-        match send(link, std::mem::take(&mut batch)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(e) => {
-                failure = Some(e);
-                ControlFlow::Break(())
+    for chain in 0..file.hash_size() {
+        let walked = file.traverse_chain(chain, |key, value| {
+            if wanted(filter, value) {
+                bytes += key.len() + value.len();
+                batch.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
             }
+            ControlFlow::Continue(())
+        });
+        walked.map_err(|e| e.to_string())?;
+        if bytes >= BATCH_BYTES {
+            bytes = 0;
+            send(link, std::mem::take(&mut batch))?;
         }
-    });
-    walked.map_err(|e| e.to_string())?;
-    match failure {
-        Some(e) => Err(e),
-        None if batch.is_empty() => Ok(()),
-        None => send(link, batch),
     }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    send(link, batch)
 }
 
 fn send(link: &mut Link, batch: Vec<(Bytes, Bytes)>) -> Result<(), String> {
