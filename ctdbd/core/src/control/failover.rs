@@ -5,6 +5,7 @@ use ctdb_protocol::control::Request;
 use ctdb_protocol::types::ControlFlags;
 
 use super::dispatch::Answer;
+use crate::failover::Edge;
 use crate::node::Node;
 use crate::shared::Asker;
 
@@ -57,8 +58,8 @@ impl Node {
             Request::SetIfaceLinkState(interface) => {
                 failover.set_iface_link_state(cx, asker, &interface)
             }
-            Request::StartIpreallocate(()) => failover.start_ipreallocate(cx, asker),
-            Request::Ipreallocated(()) => failover.ipreallocated(cx, asker),
+            Request::StartIpreallocate(()) => failover.run_edge(cx, asker, Edge::Begin),
+            Request::Ipreallocated(()) => failover.run_edge(cx, asker, Edge::End),
             Request::Startup(()) => failover.startup(cx, asker),
             other => {
                 cx.error(format!("Control {} has no handler", other.code()));

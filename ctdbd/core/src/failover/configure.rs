@@ -126,6 +126,7 @@ impl Failover {
         }
         if reload {
             self.delete_all_but(cx, &seen);
+            self.keep(&seen);
         }
         let mut first = true;
         for line in lines
@@ -148,7 +149,17 @@ impl Failover {
         self.answer_reload(cx, &wanted, 0);
     }
 
-    /// Whether the file names an address that is not known, or would soon be forgotten.
+    /// An address that was to be forgotten with its next release, and is in the file again: upstream
+    /// forgets it all the same.
+    fn keep(&mut self, addresses: &BTreeSet<IpAddr>) {
+        for addr in addresses {
+            if let Some(address) = self.addresses.find_mut(*addr) {
+                address.delete_pending = false;
+            }
+        }
+    }
+
+    /// Whether the file names an address that is not known.
     fn is_new(&self, line: &PublicAddressLine) -> bool {
         self.addresses.find(line.address).is_none()
     }

@@ -8,6 +8,7 @@ mod announce;
 mod configure;
 mod connection;
 mod drop_all;
+mod edge;
 mod interface;
 mod report;
 pub mod service;
@@ -15,6 +16,7 @@ mod takeover;
 mod tracking;
 mod update;
 
+pub use edge::Edge;
 pub use service::Failover;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use ctdb_protocol::types::{AddrInfo, Connection, PublicIp};
 
 use super::address::Addresses;
 use super::announce::Announcements;
+use super::edge::Edge;
 use crate::effect::Effect;
 use crate::event::verdict;
 use crate::shared::{Asker, Shared, Timer};
@@ -58,10 +59,13 @@ pub enum AfterEvent {
     },
     /// `releaseip` while all addresses are dropped.
     Dropped(IpAddr),
-    /// `startipreallocate`: tell the clients, answer.
-    StartIpreallocate(Asker),
-    /// `ipreallocated`: tell the clients, answer.
-    Ipreallocated(Asker),
+    /// `startipreallocate` or `ipreallocated`: tell the clients, answer.
+    Edge {
+        /// Who asked.
+        asker: Asker,
+        /// Which of the two.
+        edge: Edge,
+    },
 }
 
 /// What the public addresses file was read for.
@@ -226,12 +230,7 @@ impl Failover {
                 let status = verdict("releaseip", status);
                 self.look(cx, AfterLook::Dropped { addr, status });
             }
-            AfterEvent::StartIpreallocate(asker) => {
-                Self::finish_start_ipreallocate(cx, asker, verdict("startipreallocate", status));
-            }
-            AfterEvent::Ipreallocated(asker) => {
-                Self::finish_ipreallocated(cx, asker, verdict("ipreallocated", status));
-            }
+            AfterEvent::Edge { asker, edge } => Self::finish_edge(cx, asker, edge, status),
         }
     }
 

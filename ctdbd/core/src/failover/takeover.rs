@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What the leader's takeover run asks of a node: START_IPREALLOCATE, RELEASE_IP, TAKEOVER_IP,
-//! IPREALLOCATED, in this order.
+//! What the leader's takeover run asks of a node about an address: RELEASE_IP, TAKEOVER_IP, in this
+//! order. Its beginning and end are in [`super::edge`].
 
 use std::net::IpAddr;
 
@@ -11,51 +11,9 @@ use ctdb_protocol::types::PublicIp;
 
 use super::service::{AfterEvent, AfterLook, Failover};
 use crate::event::{self, Then};
-use crate::shared::{Asker, RunState, Shared};
+use crate::shared::{Asker, Shared};
 
 impl Failover {
-    /// START_IPREALLOCATE: a takeover run begins.
-    pub fn start_ipreallocate(&mut self, cx: &mut Shared, asker: Asker) {
-        if cx.run_state < RunState::Running {
-            cx.info("Skipping \"startipreallocate\" event, not RUNNING/SHUTDOWN");
-            return cx.reply_status(asker, 0);
-        }
-        let then = Then::Failover(AfterEvent::StartIpreallocate(asker));
-        if !event::run(cx, "startipreallocate", Vec::new(), then) {
-            cx.error("Failed to run \"startipreallocate\" event");
-            cx.reply_status(asker, -1);
-        }
-    }
-
-    pub(super) fn finish_start_ipreallocate(cx: &mut Shared, asker: Asker, status: i32) {
-        if status != 0 {
-            cx.error(format!(
-                "\"startipreallocate\" event failed (status {status})"
-            ));
-        }
-        cx.message(cx.pnn, Srvid::START_IPREALLOCATE, Bytes::new());
-        cx.reply_status(asker, status);
-    }
-
-    /// IPREALLOCATED: a takeover run is over.
-    pub fn ipreallocated(&mut self, cx: &mut Shared, asker: Asker) {
-        let then = Then::Failover(AfterEvent::Ipreallocated(asker));
-        if !event::run(cx, "ipreallocated", Vec::new(), then) {
-            cx.error("Failed to run \"ipreallocated\" event");
-            cx.reply_status(asker, -1);
-        }
-    }
-
-    pub(super) fn finish_ipreallocated(cx: &mut Shared, asker: Asker, status: i32) {
-        if status != 0 {
-            cx.error(format!(
-                "\"ipreallocated\" event script failed (status {status})"
-            ));
-        }
-        cx.message(cx.pnn, Srvid::IPREALLOCATED, Bytes::new());
-        cx.reply_status(asker, status);
-    }
-
     /// TAKEOVER_IP: this node is to host an address.
     pub fn takeover_ip(&mut self, cx: &mut Shared, asker: Asker, ip: PublicIp) {
         let PublicIp { pnn, addr } = ip;

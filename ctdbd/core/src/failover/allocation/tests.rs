@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
+use crate::failover::tests::cpu_time_ms;
 
 /// A small repeatable generator.
 struct Dice(u64);
@@ -177,7 +178,6 @@ fn lcp2_agrees_with_its_definition() {
 
 /// The size that upstream's needs minutes for; a smaller one without optimisation.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "this measures")]
 fn lcp2_places_thousands_of_addresses_on_sixty_four_nodes() {
     let count: u32 = if cfg!(debug_assertions) { 320 } else { 2000 };
     let mut situation = situation(64, Algorithm::Lcp2);
@@ -189,9 +189,9 @@ fn lcp2_places_thousands_of_addresses_on_sixty_four_nodes() {
         .collect();
     situation.known = vec![all.clone(); 64];
     situation.available = vec![all; 64];
-    let begin = std::time::Instant::now();
+    let began_ms = cpu_time_ms();
     let plan = situation.allocate(&mut Silent).unwrap();
-    let elapsed_ms = begin.elapsed().as_millis();
+    let needed_ms = cpu_time_ms() - began_ms;
     let mut counts = [0; 64];
     for placement in &plan {
         counts[placement.owner.unwrap()] += 1;
@@ -203,8 +203,9 @@ fn lcp2_places_thousands_of_addresses_on_sixty_four_nodes() {
             .all(|n| (fair - fair / 5..=fair + fair / 4 + 1).contains(n)),
         "{counts:?}"
     );
-    assert!(elapsed_ms < 5_000, "{elapsed_ms} ms");
-    println!("64 nodes, {count} unassigned addresses: {elapsed_ms} ms");
+    let limit_ms = if cfg!(debug_assertions) { 5_000 } else { 1_000 };
+    assert!(needed_ms < limit_ms, "{needed_ms} ms");
+    println!("64 nodes, {count} unassigned addresses: {needed_ms} ms");
 }
 
 #[test]

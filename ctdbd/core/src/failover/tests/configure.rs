@@ -82,6 +82,18 @@ fn the_file_is_read_again() {
 }
 
 #[test]
+fn an_address_that_is_back_in_the_file_outlives_its_release() {
+    let mut host = Host::new();
+    host.take(1);
+    host.file = Ok(vec![line(2, &["eth0"]), line(3, &["eth1"])]);
+    assert_eq!(host.status::<ReloadPublicIps>(&()), 0);
+    host.file = Ok(vec![line(1, &["eth0"]), line(2, &["eth0"])]);
+    assert_eq!(host.status::<ReloadPublicIps>(&()), 0);
+    assert_eq!(host.release(1, PEER), 0);
+    assert_eq!(host.places(ALL), "2:-1 1:0");
+}
+
+#[test]
 fn a_file_that_cannot_be_used_changes_nothing() {
     let mut host = Host::new();
     let bad: [Result<Vec<_>, String>; 3] = [

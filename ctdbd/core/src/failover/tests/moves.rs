@@ -117,12 +117,31 @@ fn a_release_tells_clients_only_if_something_was_there() {
     assert_eq!(host.release(99, PEER), 0);
     assert!(host.events.is_empty() && host.messages().is_empty());
     host.take(1);
-    // R38: announcements of an address that is about to leave are cancelled.
+    assert_eq!(host.release(1, PEER), 0);
+    assert_eq!(host.events[1], "releaseip eth0 10.0.0.1 24");
+    assert_eq!(host.messages(), ["RELEASE_IP 10.0.0.1$"]);
+    assert_eq!(host.places(ALL), "3:-1 2:-1 1:0");
+}
+
+#[test]
+fn r38_announcements_of_an_address_that_leaves_are_cancelled() {
+    let mut host = Host::new();
+    host.take(1);
     assert_eq!(host.release(1, PEER), 0);
     host.pass_ms(5_000);
     assert_eq!(host.announced.len(), 1);
-    assert_eq!(host.events[1], "releaseip eth0 10.0.0.1 24");
-    assert_eq!(host.messages(), ["RELEASE_IP 10.0.0.1$"]);
+}
+
+/// Redundant as far as a node knows itself: it was told who has the address, or scripts took it away.
+#[test]
+fn r35_a_redundant_release_is_harmless() {
+    let mut host = Host::new();
+    host.take(1);
+    host.machine.remove(&addr(1));
+    host.events.clear();
+    assert_eq!(host.release(1, PEER), 0);
+    assert_eq!(host.release(1, PEER), 0);
+    assert!(host.events.is_empty());
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:0");
 }
 
@@ -134,7 +153,7 @@ fn a_release_that_leaves_the_address_is_a_failure_whatever_the_scripts_say() {
     assert_eq!(host.release(1, PEER), -1);
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:1");
     host.idle_scripts.clear();
-    // R35: the address is gone although the script failed: released.
+    // The address is gone although the script failed: released.
     host.statuses.insert("releaseip", 8);
     host.machine.remove(&addr(1));
     assert_eq!(host.release(1, Pnn::UNKNOWN), 0);
@@ -167,16 +186,21 @@ fn an_address_that_nobody_put_there_is_taken_by_updateip() {
     assert_eq!(host.take(1), 0);
     assert_eq!(host.events, ["updateip __none__ eth0 10.0.0.1 24"]);
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:1");
-    // R35: an update of an address that has vanished becomes a takeip.
+}
+
+#[test]
+fn r35_an_update_of_an_address_that_has_vanished_becomes_a_takeip() {
+    let mut host = Host::new();
+    host.take(1);
     host.machine.clear();
     link(&mut host, "eth0", 0);
     assert_eq!(host.take(1), 0);
     assert_eq!(host.events[1], "takeip eth1 10.0.0.1 24");
+    assert_eq!(host.places(ALL), "3:-1 2:-1 1:1");
 }
 
-/// R37.
 #[test]
-fn only_a_healthy_running_node_has_addresses_available() {
+fn r37_only_a_healthy_running_node_has_addresses_available() {
     let mut host = Host::new();
     let available = ControlFlags::ONLY_AVAILABLE;
     assert_eq!(host.places(available), "3:-1 2:-1 1:-1");

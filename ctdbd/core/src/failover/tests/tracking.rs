@@ -45,10 +45,10 @@ fn a_connection_is_told_to_all_nodes_and_forgotten_with_its_client() {
     assert!(lists[0].connections.is_empty());
 }
 
-/// R33: clients that end because their address has left do not take the connections along: the node that
+/// Clients that end because their address has left do not take the connections along: the node that
 /// has the address now is to tickle them.
 #[test]
-fn a_connection_outlives_a_client_that_lost_its_address() {
+fn r33_a_connection_outlives_a_client_that_lost_its_address() {
     let mut host = Host::new();
     host.take(1);
     host.status::<TcpClient>(&connection(1000, 1));
@@ -66,9 +66,8 @@ fn a_connection_outlives_a_client_that_lost_its_address() {
     assert_eq!(ports(&mut host, 1), [] as [u16; 0]);
 }
 
-/// R34.
 #[test]
-fn a_connection_moves_between_processes_or_ends() {
+fn r34_a_connection_moves_between_processes_or_ends() {
     let mut host = Host::new();
     host.take(1);
     host.status::<TcpClient>(&connection(1000, 1));
@@ -120,9 +119,8 @@ fn connections_to_other_places_are_refused_or_ignored() {
     );
 }
 
-/// R38.
 #[test]
-fn mapped_addresses_are_the_plain_ones() {
+fn r38_mapped_addresses_are_the_plain_ones() {
     let mut host = Host::new();
     host.take(1);
     let mapped = Connection {
