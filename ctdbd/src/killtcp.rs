@@ -166,6 +166,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn r38_ends_as_ss_prints_them() {
+        let end = |text: &str| read_end(text).unwrap().to_string();
+        assert_eq!(end("[::ffff:10.0.0.1]:445"), "10.0.0.1:445");
+        assert_eq!(end("[fd00::1]:445"), "[fd00::1]:445");
+        assert_eq!(end("fd00::1:445"), "[fd00::1]:445");
+        assert!(read_pair("[::ffff:10.0.0.1]:1", "10.0.0.2:2").is_ok());
+    }
+
+    #[test]
     fn lines_of_pairs() {
         let pairs =
             read_pairs("\n# no\n10.0.0.1:1 10.0.0.2:2\n[::1]:3\t::2:4\n".as_bytes()).unwrap();

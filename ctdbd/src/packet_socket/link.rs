@@ -22,6 +22,10 @@ const NLM_F_DUMP: u16 = 0x300;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_BROADCAST: u16 = 2;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
+/// Two flags stand in the upper bits of an attribute's kind.
+const ATTRIBUTE_KIND: u16 = 0x3fff;
 /// Length of the message header and of the link header behind it.
 const HEADER: usize = 16;
 
@@ -30,6 +34,8 @@ const HEADER: usize = 16;
 pub struct Link {
     /// Its name.
     pub name: String,
+    /// Names that it may be called by beside that (`ip link property add dev NAME altname OTHER`).
+    pub other_names: Vec<String>,
     /// Its number.
     pub index: i32,
     /// Hardware type, one of the constants of this module or another of the kernel's `ARPHRD_*`.
@@ -61,12 +67,13 @@ pub fn links() -> io::Result<Vec<Link>> {
     }
 }
 
-/// The interface with this name.
+/// The interface with this name, or with this one among its other names.
 ///
 /// # Errors
 /// There is none, or the kernel does not answer as it should.
 pub fn link(name: &str) -> io::Result<Link> {
-    let found = links()?.into_iter().find(|link| link.name == name);
+    let is_it = |link: &Link| link.name == name || link.other_names.iter().any(|n| n == name);
+    let found = links()?.into_iter().find(is_it);
     found.ok_or_else(|| io::Error::other(format!("Interface '{name}' not found")))
 }
 
@@ -101,29 +108,46 @@ fn read_messages(mut datagram: &[u8], links: &mut Vec<Link>) -> io::Result<bool>
 fn read_link(message: &[u8]) -> Option<Link> {
     let mut link = Link {
         name: String::new(),
+        other_names: Vec::new(),
         index: i32::from_ne_bytes(message.get(4..8)?.try_into().ok()?),
         kind: u16_at(message, 2)?,
         address: Vec::new(),
         broadcast: Vec::new(),
     };
-    let mut attributes = message.get(HEADER..)?;
+    for_each_attribute(message.get(HEADER..)?, &mut |kind, value| match kind {
+        IFLA_ADDRESS => link.address = value.to_vec(),
+        IFLA_BROADCAST => link.broadcast = value.to_vec(),
+        IFLA_IFNAME => link.name = text(value),
+        IFLA_PROP_LIST => {
+            let _ = for_each_attribute(value, &mut |kind, value| {
+                if kind == IFLA_ALT_IFNAME {
+                    link.other_names.push(text(value));
+                }
+            });
+        }
+        _ => {}
+    })?;
+    Some(link)
+}
+
+/// `None` if the attributes are cut off.
+fn for_each_attribute<'a>(
+    mut attributes: &'a [u8],
+    take: &mut dyn FnMut(u16, &'a [u8]),
+) -> Option<()> {
     while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
         let length = usize::from(length);
-        let value = attributes.get(4..length)?;
-        match kind {
-            IFLA_ADDRESS => link.address = value.to_vec(),
-            IFLA_BROADCAST => link.broadcast = value.to_vec(),
-            IFLA_IFNAME => {
-                let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
-                link.name = String::from_utf8_lossy(text).into_owned();
-            }
-            _ => {}
-        }
+        take(kind & ATTRIBUTE_KIND, attributes.get(4..length)?);
         attributes = attributes
             .get(length.next_multiple_of(4)..)
             .unwrap_or_default();
     }
-    Some(link)
+    Some(())
+}
+
+fn text(value: &[u8]) -> String {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -144,6 +168,37 @@ mod tests {
         assert_eq!((lo.kind, lo.address.len()), (LOOPBACK, 6));
         assert!(lo.index > 0);
         assert!(link("no such name").is_err());
+    }
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(value.len() + 4).unwrap();
+        let mut bytes = [length, kind].map(u16::to_ne_bytes).concat();
+        bytes.extend_from_slice(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn r39_twenty_byte_addresses_and_other_names() {
+        const NESTED: u16 = 0x8000;
+        let mut message = vec![0; HEADER];
+        message[2..4].copy_from_slice(&INFINIBAND.to_ne_bytes());
+        message[4..8].copy_from_slice(&7_i32.to_ne_bytes());
+        message.extend(attribute(IFLA_IFNAME, b"ib0\0"));
+        message.extend(attribute(IFLA_ADDRESS, &[9; 20]));
+        let others = [
+            &b"ibp5s0\0"[..],
+            b"a name longer than an interface may have\0",
+        ];
+        let others = others.map(|name| attribute(IFLA_ALT_IFNAME, name)).concat();
+        message.extend(attribute(NESTED | IFLA_PROP_LIST, &others));
+        let link = read_link(&message).unwrap();
+        assert_eq!((link.name.as_str(), link.index), ("ib0", 7));
+        assert_eq!((link.kind, link.address), (INFINIBAND, vec![9; 20]));
+        assert_eq!(
+            link.other_names,
+            ["ibp5s0", "a name longer than an interface may have"]
+        );
     }
 
     #[test]
