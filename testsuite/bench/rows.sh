@@ -18,6 +18,7 @@ transactions|persistent transactions, 3 nodes|commits/s|more|>= 3
 recovery|recovery, persistent database of 100,000 records of 100 B|s|less|<= 0.33 s
 memory|resident memory of a ctdbd with that database|MB|less|>= 2
 ptrans|`ctdb ptrans` of 20,000 lines|s|less|<= 0.2 s
+connections|20,000 connections to an address told, listed, taken back|s|less|>= 1
 leader|leader killed, to a recovered cluster|s|less|<= 2 s
 lcp2_500|LCP2, 64 nodes, 500 unassigned addresses|s|less|
 lcp2_2000|LCP2, 64 nodes, 2,000 unassigned addresses|s|less|<= 1 s
@@ -103,6 +104,18 @@ row_ptrans() {
 	began=$(now)
 	on 0 ctdb -T 300 ptrans lines.tdb <"$work/lines" || return 1
 	echo "ptrans $(since "$began")"
+}
+
+row_connections() {
+	local address=10.99.0.1 began
+	on 0 ctdb addip "$address/32" lo || return 1
+	seq 20000 | awk -v to="$address:445" '{ printf "10.98.%d.%d:%d %s\n", $1 / 200, $1 % 200 + 1, 1024 + $1, to }' \
+		>"$work/connections"
+	began=$(now)
+	on 0 ctdb -T 300 addtickle <"$work/connections" || return 1
+	[ "$(on 0 ctdb -X gettickles "$address" | wc -l)" -eq 20001 ] || return 1
+	on 0 ctdb -T 300 deltickle <"$work/connections" || return 1
+	echo "connections $(since "$began")"
 }
 
 # Leaves the cluster with a node less: comes after everything that needs all of them.
