@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::srvid::Srvid;
+use ctdb_protocol::types::SrvidMessage;
+use ctdb_protocol::wire::all;
 
 use super::Cluster;
 use crate::effect::Effect;
@@ -25,6 +27,12 @@ const LEADER_STAYS: Duration = Duration::from_millis(1500);
 pub struct Shutdown {
     code: i32,
     step: Step,
+    /// The end of patience with takeover runs, on the monotonic clock.
+    until_us: u64,
+    /// How many takeover runs were asked for; the number is part of the port of the answer.
+    asked: u32,
+    /// Another node has asked for a takeover run since the last time that this one did.
+    others_wait: bool,
 }
 
 #[derive(Debug)]
@@ -33,8 +41,8 @@ enum Step {
     Takeover {
         /// The next look whether it is still worth waiting.
         tick: TimerId,
-        /// The end of patience, on the monotonic clock.
-        until_us: u64,
+        /// The first request whose answer is good enough.
+        oldest: u32,
     },
     /// `[failover] shutdown extra timeout`.
     Extra,
@@ -52,15 +60,16 @@ impl Cluster {
         let was_serving = cx.run_state >= RunState::FirstRecovery;
         super::boot::enter(cx, RunState::Shutdown);
         let limit_s = cx.settings.shutdown_failover_timeout_s;
+        self.shutdown = Some(Shutdown {
+            code,
+            step: Step::Extra,
+            until_us: cx.now.after(Duration::from_secs(u64::from(limit_s))),
+            asked: 0,
+            others_wait: false,
+        });
         if limit_s > 0 && others_there(cx) && was_serving && !cx.settings.failover_disabled {
-            let until_us = cx.now.after(Duration::from_secs(u64::from(limit_s)));
-            let step = ask_for_takeover(cx, until_us);
-            self.shutdown = Some(Shutdown { code, step });
+            self.ask_for_takeover(cx);
         } else {
-            self.shutdown = Some(Shutdown {
-                code,
-                step: Step::Extra,
-            });
             self.leave(cx);
         }
         true
@@ -73,27 +82,33 @@ impl Cluster {
                 .first_chunk()
                 .map(|bytes| Pnn(u32::from_ne_bytes(*bytes)));
         }
-        let Some(Shutdown { step, .. }) = &mut self.shutdown else {
+        let Some(shutdown) = &mut self.shutdown else {
             return;
         };
-        let Step::Takeover { tick, .. } = step else {
-            return;
-        };
-        if srvid != reply_srvid(cx.pnn) {
+        if srvid == Srvid::TAKEOVER_RUN {
+            shutdown.others_wait |=
+                all(data).is_ok_and(|request: SrvidMessage| request.pnn != cx.pnn);
             return;
         }
-        cx.timers.disarm(*tick);
-        *step = Step::Extra;
+        let Step::Takeover { tick, oldest } = shutdown.step else {
+            return;
+        };
+        if !(oldest..=shutdown.asked).any(|number| srvid == reply_srvid(cx.pnn, number)) {
+            return;
+        }
+        cx.timers.disarm(tick);
+        shutdown.step = Step::Extra;
         let answer = data
             .first_chunk()
             .map_or(-1, |bytes| i32::from_ne_bytes(*bytes));
         if answer < 0 {
             cx.warning("Takeover run before shutdown failed");
-            return self.leave(cx);
+        }
+        if answer < 0 || oldest > 1 {
+            return self.serve_or_leave(cx);
         }
         let extra = Duration::from_secs(u64::from(cx.settings.shutdown_extra_timeout_s));
-        let leads = self.leader == Some(cx.pnn) && others_there(cx);
-        let stay = if leads {
+        let stay = if self.leads(cx) {
             extra.max(LEADER_STAYS)
         } else {
             extra
@@ -107,29 +122,60 @@ impl Cluster {
 
     /// A wait of the way down is over.
     pub fn shutdown_wait_over(&mut self, cx: &mut Shared) {
-        match &mut self.shutdown {
-            Some(Shutdown {
-                step: step @ Step::Takeover { .. },
-                ..
-            }) => {
-                let Step::Takeover { until_us, .. } = *step else {
-                    return;
-                };
-                if !others_there(cx) {
-                    return self.leave(cx);
-                }
-                if cx.now.monotonic_us < until_us {
-                    *step = ask_for_takeover(cx, until_us);
-                    return;
-                }
+        let Some(shutdown) = &self.shutdown else {
+            return;
+        };
+        match shutdown.step {
+            Step::Takeover { .. } if !others_there(cx) => self.leave(cx),
+            Step::Takeover { .. } if cx.now.monotonic_us < shutdown.until_us => {
+                self.ask_for_takeover(cx);
+            }
+            Step::Takeover { .. } => {
                 cx.warning("Takeover run before shutdown timed out");
                 self.leave(cx);
             }
-            Some(Shutdown {
-                step: Step::Extra, ..
-            }) => self.leave(cx),
-            Some(_) | None => {}
+            Step::Extra => self.serve_or_leave(cx),
+            Step::Event => {}
         }
+    }
+
+    /// A leader that others still wait for stays for one more takeover run: their requests would go
+    /// down with it. It asks for a run itself, whose answer comes after theirs.
+    fn serve_or_leave(&mut self, cx: &mut Shared) {
+        let wait = self.leads(cx)
+            && self.shutdown.as_ref().is_some_and(|shutdown| {
+                shutdown.others_wait && cx.now.monotonic_us < shutdown.until_us
+            });
+        if wait {
+            self.ask_for_takeover(cx);
+        } else {
+            self.leave(cx);
+        }
+    }
+
+    /// Whether this node leads others.
+    fn leads(&self, cx: &Shared) -> bool {
+        self.leader == Some(cx.pnn) && others_there(cx)
+    }
+
+    /// Asks the leader for a takeover run, and has it asked again soon: a request dies with its
+    /// leader, and when a whole cluster goes down the leader is one of those that leave.
+    fn ask_for_takeover(&mut self, cx: &mut Shared) {
+        let Some(shutdown) = &mut self.shutdown else {
+            return;
+        };
+        shutdown.asked += 1;
+        let oldest = match shutdown.step {
+            Step::Takeover { oldest, .. } => oldest,
+            Step::Extra | Step::Event => {
+                shutdown.others_wait = false;
+                shutdown.asked
+            }
+        };
+        request_takeover_run(cx, reply_srvid(cx.pnn, shutdown.asked));
+        let left = Duration::from_micros(shutdown.until_us.saturating_sub(cx.now.monotonic_us));
+        let tick = cx.arm(ASK_AGAIN.min(left), Timer::Shutdown);
+        shutdown.step = Step::Takeover { tick, oldest };
     }
 
     /// No leader of ours any more, then the scripts.
@@ -156,16 +202,7 @@ fn others_there(cx: &Shared) -> bool {
     cx.members.iter().any(|m| m.pnn != own && m.connected())
 }
 
-/// Asks the leader for a takeover run, and has it asked again soon: a request dies with its leader,
-/// and when a whole cluster goes down the leader is one of those that leave.
-fn ask_for_takeover(cx: &mut Shared, until_us: u64) -> Step {
-    request_takeover_run(cx, reply_srvid(cx.pnn));
-    let left = Duration::from_micros(until_us.saturating_sub(cx.now.monotonic_us));
-    let tick = cx.arm(ASK_AGAIN.min(left), Timer::Shutdown);
-    Step::Takeover { tick, until_us }
-}
-
-/// Where the leader answers a daemon on its way down.
-fn reply_srvid(pnn: Pnn) -> Srvid {
-    Srvid(Srvid::SERVER_RANGE.0 | (u64::from(pnn.0) & 0xff_ffff) << 32)
+/// Where the leader answers the request of that number of a daemon on its way down.
+fn reply_srvid(pnn: Pnn, number: u32) -> Srvid {
+    Srvid(Srvid::SERVER_RANGE.0 | (u64::from(pnn.0) & 0xff_ffff) << 32 | u64::from(number))
 }
