@@ -278,7 +278,7 @@ pub struct Shared {
     requests: BTreeMap<ReqId, Pending>,
     /// Requests to the shell that await an answer.
     waiting: BTreeMap<Ticket, Waiting>,
-    last_reqid: u32,
+    pub(crate) last_reqid: u32,
     last_ticket: u64,
 }
 

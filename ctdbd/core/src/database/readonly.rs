@@ -267,7 +267,8 @@ impl Db {
         }
         // Read-only flags, hence written as it is by the store rule as well.
         match write(self.table.as_mut(), key, &record.header, &record.data) {
-            Ok(()) => true,
+            // After a failure the next try must not follow at once: it would fail as quickly.
+            Ok(()) => !revoke.failed,
             Err(error) => {
                 cx.error(format!(
                     "{}: cannot note the end of a revoke: {error}",

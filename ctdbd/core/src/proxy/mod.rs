@@ -23,7 +23,7 @@ pub struct Proxy {
     listeners: BTreeMap<Srvid, Vec<ClientId>>,
     /// Owner of each tunnel id.
     tunnels: BTreeMap<Srvid, ClientId>,
-    last_id: u32,
+    pub(crate) last_id: u32,
 }
 
 impl Proxy {

@@ -4,7 +4,6 @@ mod calls;
 mod controls;
 pub(crate) mod memory;
 mod rows;
-mod shutdown;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,8 +38,6 @@ pub(crate) struct Cluster {
     pub(crate) grant: bool,
     /// A node that nobody hears.
     pub(crate) mute: Option<usize>,
-    /// Nodes whose watch was told to resign.
-    pub(crate) resigned: Vec<usize>,
     reqid: u32,
 }
 
@@ -96,7 +93,6 @@ impl Cluster {
             awaited: Vec::new(),
             grant: true,
             mute: None,
-            resigned: Vec::new(),
             reqid: 0,
         };
         for index in 0..count {
@@ -263,7 +259,6 @@ impl Cluster {
                     },
                 ));
             }
-            Effect::StopWatch => self.resigned.push(index),
             Effect::DropClient { client } => queue.push_back((index, Input::ClientGone { client })),
             _ => {}
         }

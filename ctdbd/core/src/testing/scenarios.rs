@@ -1,0 +1,264 @@
+//! Regression scenarios of upstream, by number, that fit a few nodes in one test. The list of all is
+//! in `testsuite/README.md`.
+
+use bytes::Bytes;
+use ctdb_protocol::control::{self, Control};
+use ctdb_protocol::hash::hash;
+use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
+use ctdb_protocol::packet::{Packet, ReqCall};
+use ctdb_protocol::srvid::Srvid;
+use ctdb_protocol::text::CountedText;
+use ctdb_protocol::types::{
+    CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecordFlags, Tunable,
+};
+use ctdb_protocol::wire::encode;
+
+use super::{Cluster, pnn};
+use crate::input::Input;
+use crate::shared::Pending;
+
+const DB: &str = "test.tdb";
+
+fn calls_answered(cluster: &mut Cluster, client: (usize, ClientId)) -> usize {
+    let received = cluster.received(client).into_iter();
+    received
+        .filter(|(_, packet)| matches!(packet, Packet::ReplyCall(_)))
+        .count()
+}
+
+/// A record of node 0 that only this node has.
+fn record_on(cluster: &mut Cluster, db: DbId, index: usize, key: &[u8], data: &[u8]) {
+    let client = cluster.connect(index);
+    cluster.call(client, db, key, CallFunction::NULL);
+    assert_eq!(calls_answered(cluster, client), 1);
+    cluster.files[index].client_stores(DB, key, data);
+}
+
+#[test]
+fn r11_numbers_of_requests_and_clients_wrap_without_zero_or_double() {
+    let mut cluster = Cluster::running(1);
+    let node = &mut cluster.nodes[0];
+    let in_use = node.next_client_id();
+    cluster.input(
+        0,
+        Input::ClientConnected {
+            client: in_use,
+            pid: 1,
+        },
+    );
+    let node = &mut cluster.nodes[0];
+    let last = node.shared.next_reqid();
+    node.shared.remember(last, Pending::Call(DbId(1)));
+    node.shared.last_reqid = 0x7fff_fffe;
+    let ids: Vec<u32> = (0..4).map(|_| node.shared.next_reqid().0).collect();
+    assert_eq!(ids[0], 0x7fff_ffff);
+    assert!(!ids.contains(&0) && !ids.contains(&last.0), "{ids:?}");
+    node.proxy.last_id = 0x7fff_fffe;
+    let ids: Vec<u32> = (0..4).map(|_| node.next_client_id().0).collect();
+    assert!(!ids.contains(&0), "0 stands for a daemon: {ids:?}");
+    assert!(
+        !ids.contains(&in_use.0),
+        "{ids:?} has {in_use:?}, which lives"
+    );
+}
+
+#[test]
+fn r28_a_record_that_cannot_be_deleted_is_told_of_even_if_it_is_the_last() {
+    let mut cluster = Cluster::running(2);
+    let db = cluster.attach(DB);
+    let keys: [&[u8]; 3] = [b"first", b"second", b"last"];
+    // Node 1 has emptied copies of all; of the last it has something newer.
+    let mut buffer = MarshallBuffer::new(db);
+    for key in keys {
+        record_on(&mut cluster, db, 1, key, b"");
+        record_on(&mut cluster, db, 0, key, b"");
+        let (header, _) = cluster.files[0].record(DB, key).unwrap();
+        buffer.push(ReqId(0), key, &header.join(b""));
+    }
+    record_on(&mut cluster, db, 1, b"last", b"new");
+    let client = cluster.connect(0);
+    let kept = cluster.must::<control::TryDeleteRecords>(client, Pnn(1), &buffer);
+    let kept: Vec<&[u8]> = kept.records().map(|record| record.key).collect();
+    assert_eq!(kept, [b"last"]);
+    assert!(cluster.files[1].record(DB, b"first").is_none());
+    assert!(cluster.files[1].record(DB, b"second").is_none());
+    assert_eq!(cluster.files[1].record(DB, b"last").unwrap().1, b"new");
+}
+
+#[test]
+fn r28_a_run_whose_answer_is_lost_deletes_nothing() {
+    let mut cluster = Cluster::running(2);
+    let db = cluster.attach(DB);
+    // Emptied on its lmaster, with a copy on the other node.
+    let key: &[u8] = b"key";
+    let lmaster = usize::try_from(hash(key) % 2).unwrap();
+    record_on(&mut cluster, db, 1 - lmaster, key, b"data");
+    record_on(&mut cluster, db, lmaster, key, b"");
+    let (header, _) = cluster.files[lmaster].record(DB, key).unwrap();
+    cluster.nodes[lmaster].databases.schedule(db, key, header);
+    cluster.mute = Some(1 - lmaster);
+    let client = cluster.connect(lmaster);
+    let request = DbVacuum {
+        db_id: db,
+        full: false,
+    };
+    let data = Bytes::from(encode(&request));
+    let code = control::DbVacuum::CODE;
+    let reply = cluster.control_raw(client, Pnn::CURRENT, code, Srvid(0), data);
+    assert!(reply.is_none(), "it waits for the other node");
+    cluster.pass(130_000_000);
+    assert!(
+        cluster.files[lmaster].record(DB, key).is_some(),
+        "nobody knows whether the copy is gone"
+    );
+}
+
+/// After how many seconds full runs, which walk over the file, begin.
+fn full_runs(cluster: &mut Cluster, seconds: u64) -> Vec<u64> {
+    let mut found = Vec::new();
+    for second in 1..=seconds {
+        let before = cluster.scans;
+        cluster.pass(1_000_000);
+        if cluster.scans > before {
+            found.push(second);
+        }
+    }
+    found
+}
+
+fn tune(cluster: &mut Cluster, name: &str, value: u32) {
+    let client = cluster.connect(0);
+    let name = CountedText::from(name);
+    let tunable = Tunable { value, name };
+    cluster.must::<control::SetTunable>(client, Pnn::CURRENT, &tunable);
+}
+
+#[test]
+fn r29_vacuum_runs_begin_fast_follow_their_interval_and_rest_in_recovery() {
+    let mut cluster = Cluster::running(1);
+    tune(&mut cluster, "VacuumInterval", 10);
+    tune(&mut cluster, "VacuumFastPathCount", 3);
+    cluster.attach(DB);
+    // Three fast runs, then a full one.
+    assert_eq!(full_runs(&mut cluster, 45), [40]);
+    // The interval that is armed passes; from then on it is the new one.
+    tune(&mut cluster, "VacuumInterval", 2);
+    let next = full_runs(&mut cluster, 30);
+    assert!(next.len() >= 2 && next[1] - next[0] == 8, "{next:?}");
+    let client = cluster.connect(0);
+    let active = ctdb_protocol::types::RecoveryMode::ACTIVE;
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
+    assert_eq!(full_runs(&mut cluster, 40), [0_u64; 0], "none in recovery");
+}
+
+#[test]
+fn r29_one_database_after_the_other_is_vacuumed() {
+    let mut cluster = Cluster::running(1);
+    tune(&mut cluster, "VacuumInterval", 5);
+    tune(&mut cluster, "VacuumFastPathCount", 1);
+    for name in ["one.tdb", "two.tdb", "three.tdb"] {
+        cluster.attach(name);
+    }
+    cluster.hold_scans = true;
+    cluster.pass(30_000_000);
+    let mut done = 0;
+    for _ in 0..10 {
+        assert!(cluster.held_scans.len() <= 1, "two at a time");
+        if let Some((index, ticket)) = cluster.held_scans.pop() {
+            done += 1;
+            let complete = true;
+            cluster.input(index, Input::ScanDone { ticket, complete });
+        }
+        // Half a second later the next one looks again.
+        cluster.pass(500_000);
+    }
+    assert!(done >= 3, "only {done} runs");
+}
+
+#[test]
+fn r31_calls_that_wait_for_a_revoke_go_on_when_its_writer_is_gone() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for index in 0..3 {
+        let client = cluster.connect(index);
+        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
+    }
+    record_on(&mut cluster, db, 0, b"key", b"one");
+    let reader = cluster.connect(1);
+    let call = ReqCall {
+        flags: CallFlags::WANT_READONLY,
+        db_id: db,
+        callid: CallFunction::FETCH,
+        hopcount: 0,
+        key: Bytes::from_static(b"key"),
+        calldata: Bytes::new(),
+    };
+    cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+    assert_eq!(calls_answered(&mut cluster, reader), 1);
+    // The holder of the copy is silent, so the revoke takes until its time-out.
+    cluster.mute = Some(1);
+    let (gone, stays) = (cluster.connect(0), cluster.connect(0));
+    cluster.call(gone, db, b"key", CallFunction::NULL);
+    cluster.call(stays, db, b"key", CallFunction::NULL);
+    assert_eq!(calls_answered(&mut cluster, gone), 0, "the revoke runs");
+    let (index, client) = gone;
+    cluster.input(index, Input::ClientGone { client });
+    cluster.pass(1_000_000);
+    cluster.mute = None;
+    cluster.pass(130_000_000);
+    assert_eq!(
+        calls_answered(&mut cluster, stays),
+        1,
+        "it must not wait for ever"
+    );
+    let (header, _) = cluster.files[0].record(DB, b"key").unwrap();
+    assert!(!header.flags.intersects(RecordFlags::RO_FLAGS));
+    let other = cluster.connect(2);
+    cluster.call(other, db, b"key", CallFunction::NULL);
+    assert_eq!(calls_answered(&mut cluster, other), 1);
+    assert!(
+        cluster.files[2]
+            .record(DB, b"key")
+            .is_some_and(|(header, _)| header.dmaster == pnn(2))
+    );
+}
+
+#[test]
+fn r31_a_revoke_from_a_holder_that_is_gone_is_tried_once_a_second() {
+    let mut cluster = Cluster::running(3);
+    let db = cluster.attach(DB);
+    for index in 0..3 {
+        let client = cluster.connect(index);
+        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
+    }
+    record_on(&mut cluster, db, 0, b"key", b"one");
+    let reader = cluster.connect(1);
+    let call = ReqCall {
+        flags: CallFlags::WANT_READONLY,
+        db_id: db,
+        callid: CallFunction::FETCH,
+        hopcount: 0,
+        key: Bytes::from_static(b"key"),
+        calldata: Bytes::new(),
+    };
+    cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+    cluster.mute = Some(1);
+    let writer = cluster.connect(0);
+    cluster.call(writer, db, b"key", CallFunction::NULL);
+    cluster.input(
+        0,
+        Input::PeerDisconnected {
+            peer: Pnn(1),
+            reason: "gone".to_owned(),
+        },
+    );
+    // It once was tried again and again in the same moment.
+    cluster.pass(10_000_000);
+    assert_eq!(calls_answered(&mut cluster, writer), 0);
+    cluster.mute = None;
+    cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
+    cluster.pass(2_000_000);
+    assert_eq!(calls_answered(&mut cluster, writer), 1);
+    let header: LtdbHeader = cluster.files[0].record(DB, b"key").unwrap().0;
+    assert_eq!(header.dmaster, Pnn(0));
+}
