@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn infiniband_bytes() {
+    fn r39_infiniband_bytes() {
         let hardware: [u8; 20] = std::array::from_fn(|i| i as u8);
         let arp = arp_infiniband(Ipv4Addr::new(10, 0, 0, 1), &hardware, ArpKind::Reply);
         assert_eq!(hex(&arp[..8]), "0020080014040002");
