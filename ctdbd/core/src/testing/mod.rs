@@ -4,6 +4,7 @@ mod calls;
 mod controls;
 pub(crate) mod memory;
 mod rows;
+mod scenarios;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -36,6 +37,12 @@ pub(crate) struct Cluster {
     pub(crate) awaited: Vec<(usize, Ticket)>,
     /// Grant locks as soon as they are asked for.
     pub(crate) grant: bool,
+    /// Walks over files that were asked for.
+    pub(crate) scans: u64,
+    /// Do not answer them.
+    pub(crate) hold_scans: bool,
+    /// Those that were not answered.
+    pub(crate) held_scans: Vec<(usize, Ticket)>,
     /// A node that nobody hears.
     pub(crate) mute: Option<usize>,
     reqid: u32,
@@ -92,6 +99,9 @@ impl Cluster {
             inbox: BTreeMap::new(),
             awaited: Vec::new(),
             grant: true,
+            scans: 0,
+            hold_scans: false,
+            held_scans: Vec::new(),
             mute: None,
             reqid: 0,
         };
@@ -216,12 +226,16 @@ impl Cluster {
                 let status = self.files[index].update(&path, rule, &buffer);
                 queue.push_back((index, Input::UpdateDone { ticket, status }));
             }
+            Effect::Scan { ticket, .. } if self.hold_scans => {
+                self.held_scans.push((index, ticket));
+            }
             Effect::Scan {
                 ticket,
                 path,
                 filter,
                 ..
             } => {
+                self.scans += 1;
                 let records = self.files[index].scan(&path, filter);
                 queue.push_back((index, Input::ScanRecords { ticket, records }));
                 queue.push_back((
