@@ -23,6 +23,7 @@ use crate::outbound::records::Records;
 use crate::pidfile::PidFile;
 use crate::store::{Directories, TdbStorage};
 use crate::sys::process;
+use crate::watchdog::Watched;
 
 const USAGE: &str = "\
 Usage: [OPTION...]
@@ -169,7 +170,8 @@ fn write_report(report: &Report) {
 fn load_config(paths: &Paths) -> Result<Config, i32> {
     let mut report = Report::new();
     let config = Config::load(paths, &mut report);
-    report.print(Level::Notice);
+    // Before there is a log only errors are told, as upstream does.
+    report.print(Level::Error);
     config.map_err(|_| exit::FAILED)
 }
 
@@ -337,11 +339,16 @@ impl Boot {
             Err(e) => return fail(&format!("Failed to set up signal handler for SIGHUP: {e}")),
         }
         tokio::task::spawn_local(Locks::tick(feed.clone()));
+        if nix::unistd::getuid().is_root()
+            && let Err(e) = process::lock_memory()
+        {
+            log::warning!("Failed to lockdown memory: {e}'");
+        }
         let parts = self.parts(feed, news, events, own, storage);
         let mut drive = Drive::new(parts, unix);
         // The loop bounds its own turns.
         let code = tokio::task::spawn_local(tokio::task::unconstrained(async move {
-            let code = (&mut drive).await;
+            let code = Watched::new(&mut drive).await;
             let watch = drive.end();
             drop(drive);
             if let Some(watch) = watch {

@@ -30,3 +30,4 @@ pub mod store;
 pub mod sys;
 pub mod takeover;
 pub mod tdb_mutex_check;
+pub mod watchdog;

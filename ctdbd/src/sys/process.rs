@@ -41,6 +41,19 @@ pub fn become_realtime() -> io::Result<()> {
     }
 }
 
+/// Keeps what this process uses by now from being swapped out. Pages that it has not touched yet stay
+/// where they are: locking them would only cost memory.
+///
+/// # Errors
+/// The process may not do so, or not for so much.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: takes flags and touches no memory of ours.
+    match unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_ONFAULT) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Makes SIGTERM come to this process when its parent ends, and fails if the parent is gone already.
 ///
 /// # Errors
