@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ctdb_config::nodes::NodeLine;
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::types::NodeFlags;
 
 /// One line of the nodes list.
@@ -27,6 +27,8 @@ pub struct Member {
     pub link_up: bool,
     /// Version word of its last keepalive: major << 16 | minor.
     pub version: Option<u32>,
+    /// This node's generation when the connection broke last.
+    pub lost_in: Option<Generation>,
 }
 
 impl Member {
@@ -46,6 +48,7 @@ impl Member {
             unheard_ticks: 0,
             link_up: false,
             version: None,
+            lost_in: None,
         }
     }
 

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use ctdb_protocol::control;
-use ctdb_protocol::id::{ClientId, Pnn, ReqId};
+use ctdb_protocol::id::{ClientId, Generation, Pnn, ReqId};
 use ctdb_protocol::packet::{Packet, ReqCall};
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::Text;
 use ctdb_protocol::types::{
     CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecData, RecordFlags,
-    TraverseStart,
+    TraverseStart, VnnMap,
 };
 use ctdb_protocol::wire::{all, encode};
 
@@ -397,4 +397,40 @@ fn a_peer_that_comes_back_is_left_to_speak_first() {
         assert_eq!(keepalives(&mut cluster, 9), 0);
     }
     assert!(keepalives(&mut cluster, 10) > 0);
+}
+
+/// Found by `testsuite/interop/chaos`: packets of one direction between two nodes were lost for so long that
+/// the two broke their connections. The leader saw both all the time. The record that had been under way
+/// was nowhere any more, and calls for it went round for hours.
+#[test]
+fn who_meets_a_peer_again_within_a_generation_wants_a_recovery() {
+    let mut cluster = Cluster::running(3);
+    let lose = |cluster: &mut Cluster| {
+        let reason = "silent".to_owned();
+        let peer = Pnn(1);
+        cluster.input(0, Input::PeerDisconnected { peer, reason });
+    };
+    let mode = |cluster: &Cluster| cluster.nodes[0].shared().recovery_mode;
+    lose(&mut cluster);
+    assert_eq!(mode(&cluster), RecoveryMode::Normal, "the peer may be dead");
+    cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
+    assert_eq!(mode(&cluster), RecoveryMode::Active);
+    cluster.recover();
+    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    // A recovery in between has found everything.
+    lose(&mut cluster);
+    let client = cluster.connect(0);
+    let map = VnnMap {
+        generation: Generation(99),
+        nodes: vec![Pnn(0), Pnn(2)],
+    };
+    let (active, normal) = (
+        ctdb_protocol::types::RecoveryMode::ACTIVE,
+        ctdb_protocol::types::RecoveryMode::NORMAL,
+    );
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
+    cluster.must::<control::SetVnnMap>(client, Pnn::CURRENT, &map);
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &normal);
+    cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
+    assert_eq!(mode(&cluster), RecoveryMode::Normal);
 }

@@ -8,7 +8,7 @@ use ctdb_protocol::packet::{self, Header, Packet, ReqKeepalive};
 use ctdb_protocol::types::NodeFlags;
 
 use crate::effect::{Effect, Lane};
-use crate::shared::{Shared, Timer};
+use crate::shared::{RecoveryMode, Shared, Timer};
 
 /// Releases of Samba whose daemons work together with this one, as `minor` of major 4.
 pub const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 17..=25;
@@ -50,12 +50,21 @@ fn mark_connected(cx: &mut Shared, peer: Pnn) {
     member.silent_ticks = 0;
     member.heard = 1;
     member.last_heard_us = now_us;
-    let address = member.address;
+    let (address, lost_in) = (member.address, member.lost_in.take());
     cx.notice(format!(
         "connected to {address}:{} - node {peer} is up",
         ctdb_protocol::PORT
     ));
     cx.membership_changed = true;
+    if lost_in == Some(cx.vnn_map.generation) {
+        // Records may have been under way between us. Who sent them does not have them any more, who was
+        // to get them never will, and calls for them would go round for ever. The leader may have seen
+        // nothing of it, if its own connections stand.
+        cx.notice(format!(
+            "Packets to or from node {peer} may be lost: a recovery has to find the records in them"
+        ));
+        cx.recovery_mode = RecoveryMode::Active;
+    }
 }
 
 /// A peer's connection broke. True when it had counted as connected.
@@ -71,6 +80,7 @@ pub fn disconnected(cx: &mut Shared, peer: Pnn, reason: &str) -> bool {
         .flags
         .insert(NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY);
     member.heard = 0;
+    member.lost_in = Some(cx.vnn_map.generation).filter(|g| *g != Generation::INVALID);
     member.silent_ticks = 0;
     member.version = None;
     member.unheard_ticks = 0;
