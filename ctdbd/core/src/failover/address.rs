@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{Generation, Pnn};
 
 use super::connection::Connections;
 use super::interface::Interfaces;
@@ -31,6 +31,8 @@ pub(super) struct Address {
     pub(super) in_flight: bool,
     /// To be forgotten with its next release.
     pub(super) delete_pending: bool,
+    /// The generation of the databases in which it was announced last.
+    pub(super) announced_in: Option<Generation>,
     age: u64,
 }
 
@@ -100,6 +102,7 @@ impl Addresses {
             connections_changed: false,
             in_flight: false,
             delete_pending: false,
+            announced_in: None,
             age: self.last_age,
         };
         self.map.insert(addr, address);

@@ -78,6 +78,24 @@ impl Failover {
                 connections.len()
             ));
         }
+        address.announced_in = Some(cx.vnn_map.generation);
+        let number = self.announcements.add(addr, Kind::Takeover { connections });
+        self.announce_again(cx, number);
+    }
+
+    /// Announces an address that has been here all the time, if there was a recovery since it was
+    /// announced: nodes came or went then, and while this one was out of reach (it stood still, say)
+    /// another may have had the address and told the network so. Clients would go on sending there
+    /// until they ask of their own accord, which takes most of a minute. Upstream leaves them to that.
+    pub(super) fn remind(&mut self, cx: &mut Shared, addr: IpAddr) {
+        let generation = Some(cx.vnn_map.generation);
+        let found = self.addresses.find_mut(addr);
+        let Some(address) = found.filter(|address| address.announced_in != generation) else {
+            return;
+        };
+        address.announced_in = generation;
+        // The connections are alive: nothing to tickle.
+        let connections = Vec::new();
         let number = self.announcements.add(addr, Kind::Takeover { connections });
         self.announce_again(cx, number);
     }

@@ -54,7 +54,10 @@ impl Failover {
         match self.takeover_step(cx, addr, have_ip) {
             Ok(Step::Take) => self.take(cx, asker, addr),
             Ok(Step::Update) => self.update(cx, asker, addr),
-            Ok(Step::Nothing) => cx.reply_status(asker, 0),
+            Ok(Step::Nothing) => {
+                self.remind(cx, addr);
+                cx.reply_status(asker, 0);
+            }
             Err(()) => cx.reply_status(asker, -1),
         }
     }

@@ -4,7 +4,7 @@
 use ctdb_protocol::control::{
     GetIfaces, GetPublicIpInfo, Ipreallocated, SetIfaceLinkState, StartIpreallocate, StopNode,
 };
-use ctdb_protocol::id::Pnn;
+use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::FixedText;
 use ctdb_protocol::types::{ControlFlags, Iface, NodeFlags, PublicIp, SockAddr};
@@ -121,6 +121,24 @@ fn a_release_tells_clients_only_if_something_was_there() {
     assert_eq!(host.events[1], "releaseip eth0 10.0.0.1 24");
     assert_eq!(host.messages(), ["RELEASE_IP 10.0.0.1$"]);
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:0");
+}
+
+/// While the node stood still another may have announced it.
+#[test]
+fn an_address_that_stays_is_announced_again_after_a_recovery() {
+    let mut host = Host::new();
+    host.take(1);
+    host.pass_ms(5_000);
+    assert_eq!(host.announced.len(), 3);
+    assert_eq!(host.take(1), 0);
+    host.pass_ms(5_000);
+    assert_eq!(host.announced.len(), 3, "nothing has happened");
+    host.node.shared.vnn_map.generation = Generation(4711);
+    assert_eq!(host.take(1), 0);
+    assert_eq!(host.take(1), 0);
+    host.pass_ms(5_000);
+    assert_eq!(host.announced.len(), 6);
+    assert_eq!(host.events, ["takeip eth0 10.0.0.1 24"]);
 }
 
 #[test]
