@@ -17,6 +17,8 @@ hot_100_p99|the same, 99th percentile of the wait|ms|less|>= 5
 transactions|persistent transactions, 3 nodes|commits/s|more|>= 3
 recovery|recovery, persistent database of 100,000 records of 100 B|s|less|<= 0.33 s
 memory|resident memory of a ctdbd with that database|MB|less|>= 2
+crowd_memory|resident memory with 1,000 clients and 64 databases|MB|less|>= 2
+crowd_idle|processor of the same when nobody does anything|% of a core|less|<= 1 %
 ptrans|`ctdb ptrans` of 20,000 lines|s|less|<= 0.2 s
 connections|20,000 connections to an address told, listed, taken back|s|less|>= 1
 leader|leader killed, to a recovered cluster|s|less|<= 2 s
@@ -96,6 +98,29 @@ row_memory() {
 	fill_big || return 1
 	awk '/^VmRSS/ { printf "memory %.1f\n", $2 / 1024 }' "/proc/$(on 0 ctdb getpid)/status"
 }
+
+# Needs room for a thousand descriptors and some (ulimit -n) when the cluster is started.
+row_crowd() {
+	local pid number client before
+	pid=$(on 0 ctdb getpid)
+	for number in $(seq 64); do
+		on 0 ctdb attach "crowd$number.tdb" || return 1
+	done
+	on 0 storm_client -D crowd1.tdb -k key -v crowd -t 60 >"$work/crowd" &
+	client=$!
+	wait_for 30 grep -q 'connected 1000' "$work/crowd" || return 1
+	sleep 3
+	awk '/^VmRSS/ { printf "crowd_memory %.1f\n", $2 / 1024 }' "/proc/$pid/status"
+	before=$(cpu_ticks "$pid")
+	sleep 10
+	awk -v ticks=$(($(cpu_ticks "$pid") - before)) -v hz="$(getconf CLK_TCK)" \
+		'BEGIN { printf "crowd_idle %.2f\n", 100 * ticks / hz / 10 }'
+	kill "$client"
+	wait "$client" 2>/dev/null
+	return 0
+}
+
+cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
 row_ptrans() {
 	local began
