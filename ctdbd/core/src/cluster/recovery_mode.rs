@@ -26,14 +26,15 @@ impl Cluster {
         active: bool,
     ) {
         if active == (cx.recovery_mode == RecoveryMode::Active) {
+            // Something else than this control has begun it, a commit that failed for instance, and did
+            // not limit how long addresses may stay.
+            if active && cx.run_state == RunState::Running && self.drop_addresses.is_none() {
+                self.limit_addresses(cx);
+            }
             return cx.reply_status(asker, 0);
         }
         if active {
-            let limit = Duration::from_secs(u64::from(cx.tunables.recovery_drop_all_ips()));
-            if let Some(timer) = self.drop_addresses.take() {
-                cx.timers.disarm(timer);
-            }
-            self.drop_addresses = Some(cx.arm(limit, Timer::DropAllAddresses));
+            self.limit_addresses(cx);
             cx.notice("Recovery mode set to ACTIVE");
             cx.recovery_mode = RecoveryMode::Active;
             cx.membership_changed = true;
@@ -62,6 +63,15 @@ impl Cluster {
         }
         let ticket = cx.expect(Waiting::ClusterLock(asker));
         cx.out.push(Effect::TestClusterLock { ticket });
+    }
+
+    /// Addresses are released if recovery mode lasts for RecoveryDropAllIPs from now on.
+    fn limit_addresses(&mut self, cx: &mut Shared) {
+        let limit = Duration::from_secs(u64::from(cx.tunables.recovery_drop_all_ips()));
+        if let Some(timer) = self.drop_addresses.take() {
+            cx.timers.disarm(timer);
+        }
+        self.drop_addresses = Some(cx.arm(limit, Timer::DropAllAddresses));
     }
 
     /// The cluster lock was tried: the leader must have it, so this node must not get it.
@@ -157,13 +167,21 @@ impl Cluster {
     }
 
     /// The recovered event has ended, however it did.
-    pub fn recovery_ended(&mut self, cx: &mut Shared, asker: Asker, status: i32) {
+    pub fn recovery_ended(
+        &mut self,
+        cx: &mut Shared,
+        databases: &Databases,
+        asker: Asker,
+        status: i32,
+    ) {
         cx.statistics.count(|s| s.num_recoveries += 1);
         cx.reply(asker, event::verdict("recovered", status), Bytes::new());
         self.recovery_finished_us = cx.now.wall_us;
         self.recovery_finished_monotonic_us = cx.now.monotonic_us;
         if cx.run_state == RunState::FirstRecovery {
             super::boot::enter(cx, RunState::Startup);
+            // Who came while the first recovery's scripts ran could not be served before.
+            databases.deferred_soon(cx);
             if self.boot.wants_startup() {
                 cx.arm(Duration::ZERO, Timer::Startup);
             }
