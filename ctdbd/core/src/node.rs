@@ -316,7 +316,7 @@ impl Node {
             Timer::Update(ticket) => update_timed_out(cx, ticket),
             Timer::BanEnd => cluster.ban_ended(cx, databases, failover),
             Timer::DropAllAddresses => {
-                cluster.drop_addresses = None;
+                // The timer is kept, as over, so that it does not begin again while this lasts.
                 cx.error("Been in recovery mode for too long. Dropping all IPS");
                 failover.drop_all(cx);
             }
@@ -449,7 +449,6 @@ impl Node {
     fn event_done(&mut self, then: Then, status: i32) {
         let Self {
             shared: cx,
-            databases,
             cluster,
             failover,
             monitor,
@@ -463,7 +462,7 @@ impl Node {
             Then::StartRecovery(asker) => {
                 cx.reply_status(asker, event::verdict("startrecovery", status))
             }
-            Then::EndRecovery(asker) => cluster.recovery_ended(cx, databases, asker, status),
+            Then::EndRecovery(asker) => cluster.recovery_ended(cx, asker, status),
             Then::Failover(after) => failover.after_event(cx, after, status),
             Then::Shutdown => cluster.shutdown_event_done(cx),
         }

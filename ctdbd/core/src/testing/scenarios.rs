@@ -15,7 +15,7 @@ use ctdb_protocol::wire::encode;
 
 use super::{Cluster, pnn};
 use crate::input::Input;
-use crate::shared::Pending;
+use crate::shared::{Pending, RecoveryMode};
 
 const DB: &str = "test.tdb";
 
@@ -263,26 +263,20 @@ fn r31_a_revoke_from_a_holder_that_is_gone_is_tried_once_a_second() {
     assert_eq!(header.dmaster, Pnn(0));
 }
 
-/// Between the end of the first recovery and the end of its scripts an attach is parked. The recovery
-/// that would have served it was over already: it waited for the next one, in a quiet cluster two minutes.
+/// A commit that fails puts its node into recovery mode without SET_RECMODE. Such a node, cut off, once
+/// kept its addresses for ever.
 #[test]
-fn an_attach_during_the_scripts_of_the_first_recovery_is_served_after_them() {
+fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     let mut cluster = Cluster::running(1);
     let client = cluster.connect(0);
-    cluster.nodes[0].shared.run_state = crate::shared::RunState::FirstRecovery;
-    let attach = control::DbAttach::CODE;
-    let name = Bytes::from_static(b"early.tdb\0");
-    let reply = cluster.control_raw(client, Pnn::CURRENT, attach, Srvid(0), name);
-    assert!(reply.is_none(), "not before the node has started");
-    cluster.must::<control::EndRecovery>(client, Pnn::CURRENT, &());
-    cluster.pass(2_000_000);
-    let statuses: Vec<i32> = cluster
-        .received(client)
-        .into_iter()
-        .filter_map(|(_, packet)| match packet {
-            Packet::ReplyControl(reply) => Some(reply.status),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(statuses, [0]);
+    let active = ctdb_protocol::types::RecoveryMode::ACTIVE;
+    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Active;
+    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
+    let timer = cluster.nodes[0].cluster.drop_addresses;
+    assert!(timer.is_some());
+    cluster.pass(60_000_000);
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
+    let again = cluster.nodes[0].cluster.drop_addresses;
+    assert_eq!(again, timer, "it does not begin anew");
 }
