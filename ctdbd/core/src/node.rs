@@ -324,6 +324,7 @@ impl Node {
             Timer::FirstRecovery => cluster.first_recovery_poll(cx, databases),
             Timer::Startup => cluster.startup(cx),
             Timer::Shutdown => cluster.shutdown_wait_over(cx),
+            Timer::TellLeader(client) => cluster.tell_leader(cx, proxy, client),
             Timer::Failover(due) => failover.due(cx, due),
         }
     }
@@ -354,6 +355,7 @@ impl Node {
         if !transport::disconnected(cx, peer, reason) {
             return;
         }
+        self.cluster.leader_gone(peer);
         self.proxy.node_gone(cx, peer);
         let daemons_own = cx.recall_all(|pending| match pending {
             Pending::Commit { node, .. }

@@ -234,6 +234,8 @@ pub enum Timer {
     Startup,
     /// End of a wait of the shutdown sequence.
     Shutdown,
+    /// Tell a client, that has just begun to listen, who leads.
+    TellLeader(ClientId),
     /// Something of the failover service.
     Failover(crate::failover::service::Due),
 }

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod flags;
+pub mod leader;
 pub mod member;
 pub mod nodes;
 pub mod recovery_mode;
@@ -28,6 +29,8 @@ pub struct Cluster {
     pub capabilities: ctdb_protocol::types::Capabilities,
     /// Who last said that it leads, this node included.
     pub leader: Option<ctdb_protocol::id::Pnn>,
+    /// When it said so, monotonic microseconds.
+    pub leader_heard_us: u64,
     /// How far boot has come.
     pub boot: boot::Boot,
     /// How far the way down has come.

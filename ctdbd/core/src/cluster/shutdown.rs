@@ -78,9 +78,7 @@ impl Cluster {
     /// A message may be a leader's sign of life, or the answer to the request for a takeover run.
     pub fn message_heard(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
         if srvid == Srvid::LEADER {
-            self.leader = data
-                .first_chunk()
-                .map(|bytes| Pnn(u32::from_ne_bytes(*bytes)));
+            self.leader_heard(cx, data);
         }
         let Some(shutdown) = &mut self.shutdown else {
             return;

@@ -1,13 +1,15 @@
 //! Controls that concern the client that sends them. A client number of another node means nothing
 //! here: it might by chance be that of a local client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{MarshallBuffer, TraverseStart};
 
 use super::dispatch::Answer;
 use crate::node::Node;
-use crate::shared::Asker;
+use crate::shared::{Asker, Timer};
 
 /// As upstream answers a deregistration that finds nothing: ENOENT.
 const NO_ENTRY: i32 = 2;
@@ -17,6 +19,10 @@ impl Node {
         let Some(client) = self.local_client(asker) else {
             return Answer::Status(-1);
         };
+        if srvid == Srvid::LEADER {
+            // behind the answer, because a client may not listen before it has that
+            self.shared.arm(Duration::ZERO, Timer::TellLeader(client));
+        }
         Answer::yes_or_no(self.proxy.register(client, srvid))
     }
 

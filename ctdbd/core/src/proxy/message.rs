@@ -39,6 +39,11 @@ impl Proxy {
         self.deliver_to(cx, self.listeners(srvid), srvid, data);
     }
 
+    /// Hands a message to one client.
+    pub fn deliver_alone(&self, cx: &mut Shared, client: ClientId, srvid: Srvid, data: &Bytes) {
+        self.deliver_to(cx, &[client], srvid, data);
+    }
+
     fn deliver_to(&self, cx: &mut Shared, listeners: &[ClientId], srvid: Srvid, data: &Bytes) {
         if listeners.is_empty() {
             return;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod controls;
+mod leader;
 pub(crate) mod memory;
 mod rows;
 mod scenarios;
