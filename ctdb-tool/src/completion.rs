@@ -24,9 +24,9 @@ fn choices(command: &Command) -> Vec<&'static str> {
     words
 }
 
-/// Whether the first argument is a database.
+/// Whether the first argument is a database, or may be.
 fn takes_database(command: &Command) -> bool {
-    command.args.starts_with("<dbname")
+    command.args.contains("<dbname|dbid>")
 }
 
 /// Whether the last argument is a file.
@@ -152,13 +152,15 @@ pub fn zsh() -> String {
          \t\thelp) _describe command commands ;;\n\
          \t\tgetvar|setvar) (( CURRENT == 2 )) && compadd -- $(ctdb listvars 2>/dev/null | cut -d' ' -f1) ;;\n",
     );
-    for command in COMMANDS
-        .iter()
-        .filter(|c| !choices(c).is_empty() && !takes_database(c))
-    {
+    for command in COMMANDS.iter().filter(|c| !choices(c).is_empty()) {
+        let databases = if takes_database(command) {
+            "; (( CURRENT == 2 )) && _ctdb_databases"
+        } else {
+            ""
+        };
         let _ = writeln!(
             text,
-            "\t\t{}) compadd -- {} ;;",
+            "\t\t{}) compadd -- {}{databases} ;;",
             command.name,
             choices(command).join(" ")
         );
@@ -166,7 +168,7 @@ pub fn zsh() -> String {
     let _ = writeln!(
         text,
         "\t\t{})\n\t\t\t(( CURRENT == 2 )) && _ctdb_databases || _files\n\t\t\t;;",
-        words(takes_database)
+        words(|c| takes_database(c) && choices(c).is_empty())
     );
     text.push_str(
         "\t\t*) _files ;;\n\t\tesac\n\t\t;;\n\tesac\n}\n\
@@ -179,7 +181,37 @@ pub fn zsh() -> String {
 
 /// `completion/ctdb.fish`.
 pub fn fish() -> String {
-    let mut text = format!("{NOTICE}\ncomplete -c ctdb -f\n");
+    let valued: Vec<String> = OPTIONS
+        .iter()
+        .filter(|o| o.value != Value::None)
+        .flat_map(flags)
+        .collect();
+    // fish's own helpers would take the value of an option for a command
+    let mut text = format!(
+        r#"{NOTICE}
+function __ctdb_command -d 'the command in the line, if there is one'
+	set -l words (commandline -opc)
+	set -e words[1]
+	while set -q words[1]
+		switch $words[1]
+			case {valued}
+				set -e words[1]
+			case '-*'
+			case '*'
+				echo $words[1]
+				return 0
+		end
+		set -e words[1]
+	end
+	return 1
+end
+function __ctdb_is -d 'whether the command is one of these'
+	contains -- (__ctdb_command; or echo -) $argv
+end
+complete -c ctdb -f
+"#,
+        valued = valued.join(" ")
+    );
     for option in OPTIONS {
         let long = option
             .long
@@ -201,12 +233,14 @@ pub fn fish() -> String {
     for command in COMMANDS {
         let _ = writeln!(
             text,
-            "complete -c ctdb -n __fish_use_subcommand -a {} -d '{}'",
+            "complete -c ctdb -n 'not __ctdb_command' -a {} -d '{}'",
             command.name,
             command.help.trim_end_matches('.')
         );
     }
-    let seen = |name: &str| format!("complete -c ctdb -n '__fish_seen_subcommand_from {name}'");
+    let seen = |name: &str| format!("complete -c ctdb -n '__ctdb_is {name}'");
+    let all: Vec<&str> = COMMANDS.iter().map(|c| c.name).collect();
+    let _ = writeln!(text, "{} -a '{}'", seen("help"), all.join(" "));
     for command in COMMANDS {
         if !choices(command).is_empty() {
             let _ = writeln!(

@@ -14,12 +14,12 @@ const LIMIT: Duration = Duration::from_secs(2);
 const LONGEST: usize = 64 << 20;
 
 /// Scripts and results of an event's last run. An error if there was none or nobody answers.
-pub fn last_run(console: &Console, event: &str) -> io::Result<StatusReply> {
+pub fn last_run(console: &Console, component: &str, event: &str) -> io::Result<StatusReply> {
     let mut socket = UnixStream::connect(console.paths.socket("eventd"))?;
     socket.set_read_timeout(Some(LIMIT))?;
     socket.set_write_timeout(Some(LIMIT))?;
     let status = Status {
-        component: "legacy".into(),
+        component: component.into(),
         event: event.into(),
     };
     socket.write_all(&packet(ReqId(1), &Request::Status(status)))?;

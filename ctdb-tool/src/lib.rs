@@ -13,8 +13,8 @@ pub mod event_status;
 pub mod failure;
 pub mod help;
 pub mod helper;
+pub mod inquiry;
 pub mod local;
-pub mod lock_table;
 pub mod ltdb;
 pub mod manual;
 pub mod nodes_file;
@@ -91,7 +91,9 @@ fn run(mut options: Options, rest: Vec<String>) -> i32 {
         suggest(name);
         return 1;
     };
-    if std::env::var_os("CTDB_TEST_MODE").is_some()
+    // one that reads keys has to stay in the group that has the terminal
+    if command.name != "top"
+        && std::env::var_os("CTDB_TEST_MODE").is_some()
         && std::env::var_os("CTDB_TOOL_SETPGID").is_none()
     {
         // once: helpers that we start stay in our group
@@ -113,6 +115,7 @@ fn run(mut options: Options, rest: Vec<String>) -> i32 {
                 command.name
             };
             print!("{}", help::usage(table::find(named)));
+            explain(command, args);
             1
         }
         Err(Failure::Stop { status, lines }) => {
@@ -134,6 +137,25 @@ fn runtime_from_environment() -> Option<i32> {
     }
 }
 
+/// What was wrong, in a line of its own below the usage. Only for people, like [`suggest`].
+fn explain(command: &Command, args: &[String]) {
+    use std::io::IsTerminal;
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let wanted = if command.args.is_empty() {
+        "no arguments"
+    } else {
+        command.args
+    };
+    let given = if args.is_empty() {
+        "none".to_owned()
+    } else {
+        args.join(" ")
+    };
+    eprintln!("ctdb {}: wants {wanted}, got {given}", command.name);
+}
+
 /// Only for people: scripts compare what goes to a pipe.
 fn suggest(name: &str) {
     use std::io::IsTerminal;
@@ -146,14 +168,15 @@ fn suggest(name: &str) {
 fn execute(command: &Command, options: Options, args: &[String]) -> Outcome {
     let mut console = Console::open(options)?;
     let run = match command.run {
-        Run::Alone(_) if console.options.node != -1 => {
+        Run::Alone(_) | Run::AloneOrVerbose(..) if console.options.node != -1 => {
             return Err(Failure::say(
                 1,
                 format!("Cannot specify node for command {}", command.name),
             ));
         }
         Run::Alone(run) => return run(&mut console, args),
-        Run::Daemon(run) => run,
+        Run::AloneOrVerbose(run, _) if !console.options.verbose => return run(&mut console, args),
+        Run::AloneOrVerbose(_, run) | Run::Daemon(run) => run,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

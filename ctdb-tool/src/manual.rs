@@ -52,10 +52,19 @@ pub fn details(name: &str) -> &'static [&'static str] {
             "",
             "ctdb ip plan [PNN...]: where addresses would go if these nodes left, and why.",
         ],
+        "version" => &[
+            "",
+            "-v: which program each node runs, and which version of Samba it speaks.",
+        ],
+        "upgrade-check" => &[
+            "",
+            "Exit status 0 for go, 1 for no-go; the reasons are shown.",
+        ],
         "health" => &["", "Exit status 0 if all is well, 1 if not."],
         "locks" => &[
             "",
-            "Database, chain, process and the keys of that chain; waiting processes stand below the holder.",
+            "Database, chain, process, keys and how long; waiting processes stand below the holder.",
+            "-n asks another node, `all` asks all. C nodes do not tell.",
         ],
         "top" => &[
             "",

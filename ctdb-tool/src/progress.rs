@@ -53,10 +53,36 @@ impl Progress {
         }
     }
 
-    /// Wipes the line away.
-    pub fn end(self) {
-        if self.visible {
+    /// The next of a few long steps begins; says at once which, because it may take long.
+    pub fn stage(&mut self, what: &str) {
+        self.done += 1;
+        if self.terminal {
+            self.visible = true;
+            // a lost progress line harms nobody
+            let _ = write!(
+                io::stderr(),
+                "\r\x1b[K{}: {what} ({}/{})",
+                self.what,
+                self.done,
+                self.total
+            );
+        }
+    }
+
+    /// Wipes the line away, so that a message can be shown.
+    pub fn clear(&mut self) {
+        if std::mem::take(&mut self.visible) {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+    }
+
+    /// The work is done.
+    pub fn end(self) {}
+}
+
+/// Whichever way the work ended, the line goes before anything else is said.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
     }
 }

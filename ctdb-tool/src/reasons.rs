@@ -110,7 +110,7 @@ fn unhealthy(session: &Session, pnn: Pnn) -> String {
     if pnn != session.pnn {
         return "its monitor event failed: see ctdb scriptstatus there".to_owned();
     }
-    let Ok(run) = last_run(&session.console, "monitor") else {
+    let Ok(run) = last_run(&session.console, "legacy", "monitor") else {
         return "no monitor event has run yet".to_owned();
     };
     let failed = run

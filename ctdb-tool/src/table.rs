@@ -14,6 +14,11 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 pub enum Run {
     /// Works without a daemon; no node can be named.
     Alone(fn(&mut Console, &[String]) -> Outcome),
+    /// Works without a daemon, unless `-v` asks for more.
+    AloneOrVerbose(
+        fn(&mut Console, &[String]) -> Outcome,
+        for<'a> fn(&'a mut Session, &'a [String]) -> Running<'a>,
+    ),
     /// Talks to the local daemon.
     Daemon(for<'a> fn(&'a mut Session, &'a [String]) -> Running<'a>),
 }
@@ -107,7 +112,7 @@ macro_rules! daemon {
 /// Every command: upstream's in upstream's order, which is that of the plain help text, then ours.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: "version", args: "", help: "show version of ctdb", group: Group::Status, reach: Reach::Here, run: alone!(command::status::version) },
+    Command { name: "version", args: "", help: "show version of ctdb", group: Group::Status, reach: Reach::Here, run: Run::AloneOrVerbose(command::status::version, |session, args| Box::pin(command::upgrade::versions(session, args))) },
     Command { name: "status", args: "", help: "show node status", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::status) },
     Command { name: "uptime", args: "", help: "show node uptime", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::uptime) },
     Command { name: "ping", args: "", help: "ping a node", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::ping) },
@@ -186,7 +191,8 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "reloadips", args: "[all|<pnn-list>]", help: "reload the public addresses file", group: Group::Address, reach: Reach::Here, run: daemon!(command::failover::reloadips) },
     Command { name: "pushrecord", args: "<dbname|dbid> <key>", help: "push a record of a volatile database to all active nodes", group: Group::Record, reach: Reach::Here, run: daemon!(command::record::pushrecord) },
     Command { name: "health", args: "", help: "check the cluster, say in one line each what is wrong", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::health::health) },
-    Command { name: "locks", args: "[<dbname|dbid>]", help: "show who holds and who waits for record locks on this node", group: Group::Debug, reach: Reach::Here, run: daemon!(command::locks::locks) },
+    Command { name: "upgrade-check", args: "", help: "say whether a node may be replaced now, and why not", group: Group::Status, reach: Reach::Here, run: daemon!(command::upgrade::upgrade_check) },
+    Command { name: "locks", args: "[all] [<dbname|dbid>]", help: "show who holds and who waits for record locks", group: Group::Debug, reach: Reach::Anywhere, run: daemon!(command::locks::locks) },
     Command { name: "top", args: "[<seconds>]", help: "watch nodes, calls, hot records and databases", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::top::top) },
     Command { name: "help", args: "[<command>]", help: "show help, all or of one command", group: Group::Status, reach: Reach::Here, run: alone!(command::status::help) },
 ];

@@ -4,6 +4,7 @@ use ctdb_config::conf::Conf;
 use ctdb_config::{Level, LoadError, Paths, Report, options};
 
 use crate::cmdline::{self, Cmdline, CommandSpec, Kind, OptionSpec};
+use crate::config_check;
 
 struct Tool {
     level: Level,
@@ -23,6 +24,11 @@ const OPTIONS: &[OptionSpec<Tool>] = &[OptionSpec {
 }];
 
 const COMMANDS: &[CommandSpec<Tool>] = &[
+    CommandSpec::new(
+        "check",
+        check,
+        "Check all configuration files, compare nodes",
+    ),
     CommandSpec::new("dump", dump, "Dump configuration"),
     CommandSpec::new("get", get, "Get a config value").taking("<section> <key>"),
     CommandSpec::new("validate", validate, "Validate configuration file"),
@@ -68,6 +74,13 @@ impl Tool {
 fn usage(cmdline: &Cmdline<Tool>, command: &str) -> i32 {
     print!("{}", cmdline.usage(Some(command)));
     libc::EINVAL
+}
+
+fn check(tool: &mut Tool, cmdline: &Cmdline<Tool>, arguments: &[String]) -> i32 {
+    if !arguments.is_empty() {
+        return usage(cmdline, "check");
+    }
+    config_check::run(&tool.paths)
 }
 
 fn dump(tool: &mut Tool, cmdline: &Cmdline<Tool>, arguments: &[String]) -> i32 {

@@ -26,6 +26,7 @@ use crate::clients::{Clients, Queued};
 use crate::environment::{Running, Surroundings};
 use crate::feed::{Feed, News};
 use crate::inbound::{inside, tcp, unix};
+use crate::inquiry::{self, Snapshot};
 use crate::log::{self, level};
 use crate::outbound::events::Events;
 use crate::outbound::locks::{self, Locks};
@@ -262,10 +263,7 @@ impl Drive {
         while !self.inputs.is_empty() {
             let mut inputs = std::mem::take(&mut self.inputs);
             for input in inputs.drain(..) {
-                let now = Now {
-                    monotonic_us: clock::monotonic_us(),
-                    wall_us: clock::wall_us(),
-                };
+                let now = now();
                 let mut effects = std::mem::take(&mut self.effects);
                 self.parts.node.handle(now, input, &mut effects);
                 for effect in effects.drain(..) {
@@ -325,6 +323,10 @@ impl Drive {
             }
             News::Lock(id, said) => self.parts.locks.said(id, said, inputs),
             News::Records(id, said) => self.parts.records.said(id, said, inputs),
+            News::Inquiry(answer) => {
+                // who asked may be gone
+                let _ = answer.send(Snapshot::take(&self.parts.node, now()));
+            }
             News::Die(code) => self.exit = Some(code),
             News::StdinEnded(code) => inputs.push(Input::Shutdown { code }),
         }
@@ -494,6 +496,10 @@ impl Drive {
     }
 
     fn start_watch(&mut self) {
+        let feed = self.parts.feed.clone();
+        let paths = &self.parts.facts.paths;
+        let lock_helper = paths.helper("CTDB_LOCK_HELPER", "ctdb_lock_helper");
+        tokio::task::spawn_local(inquiry::serve(inside::connect(&feed), feed, lock_helper));
         let facts = self.parts.facts.clone();
         let client = inside::connect(&self.parts.feed);
         let configuration = ctdb_client::procedure::Configuration {
@@ -513,6 +519,13 @@ impl Drive {
         for path in self.parts.closed.borrow_mut().drain(..) {
             self.parts.locks.close(&path);
         }
+    }
+}
+
+fn now() -> Now {
+    Now {
+        monotonic_us: clock::monotonic_us(),
+        wall_us: clock::wall_us(),
     }
 }
 

@@ -8,6 +8,7 @@ use ctdb_protocol::id::Pnn;
 use socket2::Socket;
 use tokio::sync::mpsc;
 
+use crate::inquiry;
 use crate::outbound::{locks, records};
 
 /// One thing that a task found out.
@@ -56,6 +57,8 @@ pub enum News {
     Lock(locks::HelperId, locks::Said),
     /// A record helper answered or ended.
     Records(records::HelperId, records::Said),
+    /// Someone wants to know what the loop knows.
+    Inquiry(inquiry::Answer),
     /// The daemon is to end at once with this exit code.
     Die(i32),
     /// Test mode: standard input ended; shut down in order, with this exit code.

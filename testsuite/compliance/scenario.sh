@@ -31,6 +31,11 @@ for words in "status x" "getvar" "getvar A b" "setvar A" "listvars x" "statistic
 	t 0 $words
 done
 
+# more words than any command takes
+for command in $(upstream_commands); do
+	t 0 "$command" 1 2 3 4 5 6 7 8 9
+done
+
 # looking at a healthy cluster
 for words in "version" "status" "-X status" "-Y status" "-X -x : status" "nodestatus" "-X nodestatus" "nodestatus all" \
 	"-X nodestatus all" "nodestatus 0,2" "nodestatus 1,9" "-n 1 nodestatus" "-n 2 status" "uptime" "-n 1 uptime" \
@@ -122,6 +127,17 @@ t 0 restoredb "$STATE/backup"
 t 1 catdb persistent.tdb
 t 0 restoredb "$STATE/backup" copy.tdb
 t 0 getdbstatus copy.tdb
+t 0 attach file.tdb persistent
+t 0 pstore file.tdb k v
+file=$STATE/node.0/db/persistent/file.tdb.0
+t 0 tfetch "$file" k
+t 0 tstore "$file" k w
+t 0 tfetch "$file" k
+t 0 tstore "$file" 0x6b32 0x7632 7 1 2
+t 0 tfetch "$file" k2 "$STATE/fetched"
+cat "$STATE/fetched"
+t 0 tfetch "$file" nosuchkey
+t 0 cattdb file.tdb
 t 0 wipedb persistent.tdb
 t 1 catdb persistent.tdb
 t 0 wipedb volatile.tdb
@@ -172,6 +188,21 @@ for ip in $public; do
 	t 0 ipinfo "$ip"
 	t 1 gettickles "$ip"
 done
+set -- $public
+t 0 addtickle "10.1.1.1:1000" "$1:445"
+t 0 addtickle "10.1.1.2:1000" "$1:445"
+t 0 gettickles "$1"
+t 0 -X gettickles "$1" 445
+t 0 gettickles "$1" 446
+t 0 deltickle "10.1.1.1:1000" "$1:445"
+t 0 deltickle "10.1.1.1:1000" "$1:445"
+t 0 gettickles "$1"
+printf '10.1.1.3:1000 %s:139\n10.1.1.4:1000 %s:139\n' "$1" "$1" | t 0 addtickle
+t 0 gettickles "$1" 139
+printf '10.1.1.3:1000 %s:139\n' "$1" | t 0 deltickle
+t 0 gettickles "$1" 139
+t 0 gratarp "$1" lo
+t 0 tickle "10.1.1.1:1000" "$1:445"
 t 0 moveip 10.9.9.9 1
 t 0 addip 192.168.111.1/24 lo
 t 0 addip 192.168.111.1/24 lo
@@ -185,8 +216,14 @@ t 0 setifacelink nosuch up
 t 0 reloadips
 t 0 reloadips all
 t 0 reloadnodes
-t 0 natgw list
-t 0 lvs list
+for group in natgw lvs; do
+	t 0 $group list
+	printf '127.0.0.1\n127.0.0.2\tfollower-only\n127.0.0.3\n' >"$STATE/node.0/${group}_nodes"
+	for word in leader list status nonsense; do
+		t 0 $group $word
+	done
+	rm "$STATE/node.0/${group}_nodes"
+done
 t 0 scriptstatus
 t 0 event status legacy monitor
 t 0 event status legacy nosuch

@@ -4,6 +4,7 @@
 use super::status::chosen_nodes;
 use super::{at_most_one, none, one};
 use crate::failure::{Doing, Failure, Outcome};
+use crate::progress::Progress;
 use crate::session::{Session, active, connected};
 use crate::takeover::{disable_takeover_runs, reallocate};
 use crate::{number, parse};
@@ -17,6 +18,8 @@ use std::time::Duration;
 /// How often to try what may be refused for a moment, and how long to wait between.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(3);
+/// Steps of moving an address, as shown.
+const MOVE_STAGES: u64 = 4;
 
 /// `ctdb ipreallocate` and `ctdb sync`.
 pub async fn ipreallocate(session: &mut Session, args: &[String]) -> Outcome {
@@ -76,20 +79,28 @@ pub async fn moveip(session: &mut Session, args: &[String]) -> Outcome {
         .filter(|pnn| *pnn != Pnn::UNKNOWN)
         .ok_or_else(|| Failure::say(1, format!("Invalid PNN {pnn_text}")))?;
     for attempt in 1.. {
-        let failure = match move_once(session, addr, pnn).await {
+        let mut progress = Progress::new("moving", MOVE_STAGES);
+        let failure = match move_once(session, addr, pnn, &mut progress).await {
             Ok(()) => return Ok(0),
             Err(failure) => failure,
         };
+        progress.clear();
         if attempt == TRIES {
             return Err(failure.and(format!("Failed to move IP {addr_text} to node {pnn}")));
         }
         session.console.complain(&failure);
+        progress.stage("waiting to try again");
         tokio::time::sleep(PAUSE).await;
     }
     Ok(0)
 }
 
-async fn move_once(session: &mut Session, addr: SockAddr, pnn: Pnn) -> Result<(), Failure> {
+async fn move_once(
+    session: &mut Session,
+    addr: SockAddr,
+    pnn: Pnn,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
     let known = session
         .control::<ctl::GetPublicIps>(pnn, &())
         .await
@@ -106,18 +117,22 @@ async fn move_once(session: &mut Session, addr: SockAddr, pnn: Pnn) -> Result<()
     if others.is_empty() || connected.is_empty() {
         return Err(Failure::say(1, "Memory allocation error"));
     }
+    progress.stage("asking for no takeover runs meanwhile");
     disable_takeover_runs(session, &connected, quiet_s(session))
         .await
         .doing(|| "Failed to disable takeover runs".to_owned())?;
     let ip = PublicIp { pnn, addr };
+    progress.stage("releasing the address elsewhere");
     session
         .control_all::<ctl::ReleaseIp>(&others, &ip)
         .await
         .doing(|| "Failed to release IP on nodes".to_owned())?;
+    progress.stage(&format!("taking it over on node {pnn}"));
     session
         .control::<ctl::TakeoverIp>(pnn, &ip)
         .await
         .doing(|| format!("Failed to takeover IP on node {pnn}"))?;
+    progress.stage("running event scripts on all nodes");
     disable_takeover_runs(session, &connected, 0)
         .await
         .doing(|| "Failed to enable takeover runs".to_owned())?;

@@ -12,6 +12,7 @@ pub mod file;
 pub mod flag;
 pub mod health;
 pub mod helper;
+mod helper_json;
 pub mod locks;
 pub mod nodes_file;
 pub mod plan;
@@ -22,6 +23,7 @@ pub mod tickle;
 pub mod top;
 pub mod transaction;
 pub mod tunable;
+pub mod upgrade;
 
 use crate::failure::Failure;
 

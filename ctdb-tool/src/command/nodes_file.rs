@@ -5,10 +5,14 @@ use super::none;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::nodes_file::read;
 use crate::output::node::NodeAddresses;
+use crate::progress::Progress;
 use crate::session::{Console, Session, connected};
 use crate::takeover::disable_recoveries;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap};
+
+/// Steps of reloading, as shown.
+const RELOAD_STAGES: u64 = 4;
 
 /// `ctdb listnodes`.
 pub fn listnodes(console: &mut Console, args: &[String]) -> Outcome {
@@ -29,7 +33,10 @@ pub fn listnodes(console: &mut Console, args: &[String]) -> Outcome {
 pub async fn reloadnodes(session: &mut Session, _args: &[String]) -> Outcome {
     let running = session.nodemap().await?;
     let listed = read(&session.console)?;
+    let mut progress = Progress::new("reloading nodes", RELOAD_STAGES);
+    progress.stage("comparing the lists of all nodes");
     agreed(session, &running, &listed).await?;
+    progress.clear();
     if !changes(session, &running, &listed)? {
         session
             .console
@@ -41,9 +48,11 @@ pub async fn reloadnodes(session: &mut Session, _args: &[String]) -> Outcome {
     let quiet_s = u32::try_from(session.console.options.timelimit_s)
         .unwrap_or(0)
         .saturating_mul(2);
+    progress.stage("asking for no recoveries meanwhile");
     disable_recoveries(session, &nodes, quiet_s)
         .await
         .doing(|| "Failed to disable recoveries".to_owned())?;
+    progress.stage(&format!("{} nodes read the list", nodes.len()));
     let answers = session
         .client
         .control_all::<ctl::ReloadNodesFile>(&nodes, &(), Some(session.limit()))
@@ -53,6 +62,7 @@ pub async fn reloadnodes(session: &mut Session, _args: &[String]) -> Outcome {
         .filter(|(_, answer)| answer.is_err())
         .map(|(node, _)| node)
         .collect();
+    progress.clear();
     for node in &failed {
         session
             .console
@@ -65,6 +75,7 @@ pub async fn reloadnodes(session: &mut Session, _args: &[String]) -> Outcome {
             .out
             .warn("You MUST fix failed nodes manually!");
     }
+    progress.stage("letting recoveries go on");
     disable_recoveries(session, &nodes, 0)
         .await
         .doing(|| "Failed to enable recoveries".to_owned())?;
@@ -96,7 +107,8 @@ async fn agreed(session: &Session, running: &NodeMap, listed: &NodeMap) -> Resul
     Ok(())
 }
 
-fn same(a: &NodeMap, b: &NodeMap) -> bool {
+/// Whether two nodes lists are the same, ports aside.
+pub fn same(a: &NodeMap, b: &NodeMap) -> bool {
     a.nodes.len() == b.nodes.len()
         && a.nodes
             .iter()

@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod flags;
 mod hash;
+pub mod holders;
 mod lock;
 mod mutex;
 mod record;

@@ -9,6 +9,7 @@ mod client;
 pub mod database;
 mod dispatch;
 mod error;
+pub mod inquiry;
 mod message;
 pub mod procedure;
 mod request;

@@ -4,10 +4,12 @@
 //! ctdb_lock_helper <ctdbd-pid> <output-fd> RECORD <db-path> <db-flags> <db-key>
 //! ctdb_lock_helper <ctdbd-pid> <output-fd> DB <db-path> <db-flags>
 //! ctdb_lock_helper --serve <ctdbd-pid>
+//! ctdb_lock_helper --holders
 //! ```
 //! The first two are upstream's: one lock, one byte on the descriptor (0 locked, 1 failed), held
 //! until SIGTERM or until the daemon is gone. The third is ours: one lock after the other, as
-//! [`super::frame`] says.
+//! [`super::frame`] says. The fourth too: it tells who holds and awaits the locks of files, see
+//! [`super::holders`].
 //!
 //! No runtime and no argument library here: the program starts under load.
 
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
             Ok(pid) => serve::run(pid),
             Err(_) => usage(program),
         },
+        ["--holders"] => super::holders::main(),
         _ => match once::Task::from_arguments(&rest) {
             Some(task) => once::run(&task),
             None => usage(program),
@@ -44,7 +47,8 @@ fn usage(program: &str) -> ExitCode {
     say(format_args!(
         "Usage: {program} <ctdbd-pid> <output-fd> RECORD <db-path> <db-flags> <db-key>\n\
          Usage: {program} <ctdbd-pid> <output-fd> DB <db-path> <db-flags>\n\
-         Usage: {program} --serve <ctdbd-pid>"
+         Usage: {program} --serve <ctdbd-pid>\n\
+         Usage: {program} --holders"
     ));
     ExitCode::FAILURE
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Who holds and who waits for locks in database files, read from the kernel's lock table (fcntl locks) and from the
 //! files themselves (robust mutexes), without taking a lock.
+//!
+//! Never to be used by a process that has locks of such a file itself: POSIX lets go of all of a process's fcntl locks
+//! of a file when the process closes any descriptor of it, and these functions open and close the file.
 
 use std::fs::File;
 use std::io;
@@ -13,6 +16,17 @@ const HASH_SIZE_AT: u64 = 36;
 const MUTEX_SIZE_AT: u64 = 64;
 /// The byte that transactions lock.
 const TRANSACTION_AT: u64 = 8;
+/// The free list's head stands behind the header, the heads of chains behind that, 4 bytes each.
+const FIRST_HEAD_AT: u64 = HEADER_LEN + 4;
+/// A record: place of the next, room, length of key and of data, hash, a magic number; then the key.
+const RECORD_LEN: u64 = 24;
+const KEY_LEN_AT: u64 = 8;
+const MAGIC_AT: u64 = 20;
+const MAGIC: u32 = 0x2601_1999;
+/// A chain that is longer than that is a loop, or changing under our eyes.
+const LONGEST_CHAIN: usize = 10_000;
+/// No key of a database of Samba is longer.
+const LONGEST_KEY: u32 = 1 << 16;
 const MUTEX_LEN: usize = size_of::<libc::pthread_mutex_t>();
 /// After the header: the mutex of the whole database, a short, the mutex of the free list, then one for each chain.
 const FIRST_CHAIN_AT: usize = (HEADER_LEN as usize + MUTEX_LEN + 2)
@@ -31,6 +45,16 @@ pub enum Scope {
     Transaction,
     /// One hash chain.
     Chain(u32),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Everything => f.write_str("all records"),
+            Self::Transaction => f.write_str("transaction"),
+            Self::Chain(chain) => write!(f, "chain {chain}"),
+        }
+    }
 }
 
 /// A process that holds or awaits a lock.
@@ -65,10 +89,7 @@ fn number(file: &File, at: u64) -> io::Result<u32> {
 /// Lines of `/proc/locks` like `7: -> POSIX  ADVISORY  WRITE 1234 fd:01:131 168 168`.
 fn fcntl_locks(kernel: &str, file: &File, chains: u32) -> io::Result<Vec<Lock>> {
     let meta = file.metadata()?;
-    let (major, minor) = (
-        nix::sys::stat::major(meta.dev()),
-        nix::sys::stat::minor(meta.dev()),
-    );
+    let (major, minor) = (libc::major(meta.dev()), libc::minor(meta.dev()));
     let wanted = format!("{major:02x}:{minor:02x}:{}", meta.ino());
     Ok(kernel
         .lines()
@@ -142,6 +163,40 @@ fn mutexes(file: &File, chains: u32) -> io::Result<Vec<Lock>> {
     Ok(locks)
 }
 
+/// Some keys of a chain, read without any lock because the chain is locked: what changes meanwhile may
+/// be missing.
+pub fn keys_of(path: &Path, chain: u32, most: usize) -> io::Result<Vec<Vec<u8>>> {
+    let file = File::open(path)?;
+    let mut keys = Vec::new();
+    if chain >= number(&file, HASH_SIZE_AT)? {
+        return Ok(keys);
+    }
+    // with mutexes, everything else lies behind them
+    let base = u64::from(number(&file, MUTEX_SIZE_AT)?);
+    let mut record = number(&file, base + FIRST_HEAD_AT + 4 * u64::from(chain))?;
+    for _ in 0..LONGEST_CHAIN {
+        if record == 0 || keys.len() == most {
+            break;
+        }
+        let at = base + u64::from(record);
+        let length = number(&file, at + KEY_LEN_AT)?;
+        if number(&file, at + MAGIC_AT)? == MAGIC && length <= LONGEST_KEY {
+            let mut key = vec![0; length as usize];
+            file.read_exact_at(&mut key, at + RECORD_LEN)?;
+            keys.push(key);
+        }
+        record = number(&file, at)?;
+    }
+    Ok(keys)
+}
+
+/// The name of a process or thread; empty when it is gone.
+pub fn process_name(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        .map(|name| name.trim_end().to_owned())
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,22 +234,19 @@ mod tests {
 
     #[test]
     fn a_lock_of_ours_is_found() {
-        let path = std::env::temp_dir().join(format!("ctdb-locks-{}.tdb", std::process::id()));
-        let tdb = tdb::Tdb::open(
-            &path,
-            7,
-            tdb::TdbFlags::INCOMPATIBLE_HASH,
-            tdb::OpenMode::Create,
-        )
-        .unwrap();
-        tdb.store(b"key", b"value", tdb::StoreMode::Replace)
+        let path = std::env::temp_dir().join(format!("tdb-holders-{}.tdb", std::process::id()));
+        let flags = crate::TdbFlags::INCOMPATIBLE_HASH;
+        let tdb = crate::Tdb::open(&path, 7, flags, crate::OpenMode::Create).unwrap();
+        tdb.store(b"key", b"value", crate::StoreMode::Replace)
             .unwrap();
         let lock = tdb.chain_lock(b"key").unwrap();
         let kernel = std::fs::read_to_string("/proc/locks").unwrap();
         let held = of_file(&path, &kernel).unwrap();
+        let chain = tdb.hash(b"key") % 7;
+        let keys = keys_of(&path, chain, 3).unwrap();
         drop(lock);
         std::fs::remove_file(&path).unwrap();
-        let chain = tdb.hash(b"key") % 7;
+        assert_eq!(keys, [b"key".to_vec()]);
         assert!(
             held.iter()
                 .any(|lock| lock.scope == Scope::Chain(chain) && !lock.waiting),

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Answers the questions of `ctdb locks`, `ctdb version -v` and `ctdb upgrade-check`: see
+//! [`ctdb_client::inquiry`]. The loop gives what it knows; files are looked at by a helper process.
+
+use std::path::PathBuf;
+
+use ctdb_client::Client;
+use ctdb_client::inquiry::{PORT, Question};
+use ctdb_core::{Node, Now};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::feed::{Feed, News};
+use crate::lock::holders::{self, Database, Wait};
+use crate::log;
+
+/// What the loop knows at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The document, without locks.
+    node: Value,
+    databases: Vec<Database>,
+}
+
+/// Where the loop puts its answer.
+pub type Answer = oneshot::Sender<Snapshot>;
+
+impl Snapshot {
+    /// The moment `now` of a node.
+    #[must_use]
+    pub fn take(node: &Node, now: Now) -> Self {
+        let shared = node.shared();
+        let age_s = |since_us| now.seconds_since(since_us);
+        let peers: Vec<Value> = shared
+            .members
+            .iter()
+            .filter(|m| m.pnn != shared.pnn && m.connected())
+            .map(|m| {
+                json!({
+                    "pnn": m.pnn.0,
+                    "heard": m.version.map(version),
+                    "last_heard_s": (m.last_heard_us > 0).then(|| age_s(m.last_heard_us)),
+                })
+            })
+            .collect();
+        let databases = node.databases().map.values().map(|db| Database {
+            name: db.name.to_string(),
+            path: db.table.path().to_owned(),
+            waits: db
+                .waits
+                .iter()
+                .map(|(&chain, wait)| Wait {
+                    chain,
+                    key: wait.key.to_vec(),
+                    age_s: age_s(wait.since_us),
+                    requests: wait.queue.len(),
+                })
+                .collect(),
+        });
+        let document = json!({
+            "pnn": shared.pnn.0,
+            "program": concat!("ctdb-rs ", env!("CARGO_PKG_VERSION")),
+            "protocol": ctdb_protocol::packet::VERSION,
+            "speaks": version(shared.settings.samba_version),
+            "peers": peers,
+        });
+        Self {
+            node: document,
+            databases: databases.collect(),
+        }
+    }
+}
+
+/// `MAJOR.MINOR` of Samba from a keepalive's word.
+fn version(word: u32) -> String {
+    format!("{}.{}", word >> 16, word & 0xffff)
+}
+
+/// Serves the port until the daemon ends. `lock_helper` is the program that looks at files.
+pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf) {
+    let Ok(mut questions) = client.register(PORT).await else {
+        return;
+    };
+    while let Some(message) = questions.recv().await {
+        let Some(question) = Question::read(&message.data) else {
+            continue;
+        };
+        let (answer, answered) = oneshot::channel();
+        feed.tell(News::Inquiry(answer));
+        let Ok(Snapshot {
+            node: mut document,
+            databases,
+        }) = answered.await
+        else {
+            return;
+        };
+        if question.locks {
+            match holders::ask(&lock_helper, &databases).await {
+                Ok(locks) => document["databases"] = locks,
+                Err(reason) => log::warning!("Locks not told: {reason}"),
+            }
+        }
+        // a message does not tell where it comes from
+        client.send_message(question.asker, question.answer_to, document.to_string());
+    }
+}
