@@ -80,6 +80,15 @@ background() {
 	host_outer[job-$!]=$!
 }
 
+# end_job JOB: ends `within ... &` and what it started, which outlives it otherwise
+end_job() {
+	local inner
+	inner=$(pgrep -P "$1")
+	# shellcheck disable=SC2046 # a list
+	kill $(pgrep -P "$inner") "$inner" "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+
 # host_cable NAME INTERFACE: a cable to the switch, whose end is called NAME-INTERFACE there
 host_cable() {
 	ip link add "c$$" type veth peer name "p$$"
