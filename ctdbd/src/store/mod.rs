@@ -6,7 +6,7 @@ mod table;
 mod tracking;
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ctdb_core::store::{Kind, Storage, StoreError, StoreResult, Table};
@@ -106,6 +106,7 @@ impl Storage for TdbStorage {
         }
         file.add_flags(flags);
         file.set_max_dead(max_dead);
+        crate::sys::mapping::leave_to_cache(Path::new(&path));
         Ok(Box::new(TdbTable::new(file, path, Rc::clone(&self.closed))))
     }
 

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod descriptor;
 pub mod link_address;
+pub mod mapping;
 pub mod process;
 pub mod shared_map;
 pub mod watched;
