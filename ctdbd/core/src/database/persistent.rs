@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ctdb_protocol::control::UpdateRecord;
-use ctdb_protocol::id::{ClientId, DbId, Pnn};
+use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn};
 use ctdb_protocol::types::MarshallBuffer;
 
 use super::update::Rule;
@@ -30,6 +30,8 @@ const TRIES: u32 = 20;
 pub struct Commit {
     id: u64,
     asker: Asker,
+    /// The cluster's generation when it began.
+    generation: Generation,
     /// What every node is to store.
     buffer: MarshallBuffer,
     /// Refusals that may still be answered with another try.
@@ -111,6 +113,7 @@ impl Databases {
         db.commit = Some(Commit {
             id,
             asker,
+            generation: cx.vnn_map.generation,
             buffer: buffer.clone(),
             tries: TRIES,
             waiting,
@@ -207,11 +210,21 @@ impl Databases {
         Some(asker.client)
     }
 
-    /// A recovery has ended: it has decided every commit that it cut off.
+    /// A recovery has ended: it has decided every commit that it cut off. One that began after the
+    /// databases were recovered, while other nodes were still on their way out of the recovery, goes on:
+    /// the client would find its own copy changed, take that for the recovery's work, and let go of a
+    /// lock while nodes still lack the change.
     pub fn commits_cut_off(&mut self, cx: &mut Shared) -> Vec<ClientId> {
         let mut clients = Vec::new();
+        let current = cx.vnn_map.generation;
         for db in self.map.values_mut() {
-            if let Some(asker) = db.commit.as_ref().map(|commit| commit.asker) {
+            let cut_off = |commit: &&Commit| commit.failed || commit.generation != current;
+            if let Some(asker) = db
+                .commit
+                .as_ref()
+                .filter(cut_off)
+                .map(|commit| commit.asker)
+            {
                 db.end_commit(cx);
                 cx.refuse(asker, 2, "trans3 commit ended by recovery");
                 clients.push(asker.client);

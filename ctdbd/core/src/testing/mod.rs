@@ -1,6 +1,7 @@
 //! A few nodes in one test: storage in memory, packets handed over at once, events that always succeed.
 
 mod calls;
+mod commits;
 mod controls;
 mod leader;
 pub(crate) mod memory;
