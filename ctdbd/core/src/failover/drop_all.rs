@@ -82,6 +82,23 @@ impl Failover {
                 self.dropped += 1;
             }
         }
+        self.answer_releases(cx, addr);
         self.drop_next(cx);
+    }
+
+    /// Answers those who asked for the release of an address while it was being dropped.
+    fn answer_releases(&mut self, cx: &mut Shared, addr: IpAddr) {
+        let still_there = self.machine_has(addr);
+        let asked = self.after_drop.extract_if(.., |(other, ..)| *other == addr);
+        for (_, asker, target) in asked.collect::<Vec<_>>() {
+            if still_there {
+                cx.reply_status(asker, -1);
+                continue;
+            }
+            if let Some(address) = self.addresses.find_mut(addr) {
+                address.pnn = target;
+            }
+            cx.reply_status(asker, 0);
+        }
     }
 }

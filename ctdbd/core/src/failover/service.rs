@@ -126,6 +126,8 @@ pub struct Failover {
     /// Addresses that are still to be dropped.
     pub(super) dropping: VecDeque<IpAddr>,
     pub(super) dropped: u32,
+    /// RELEASE_IP of addresses that are just being dropped: (address, who asked, the node to have it).
+    pub(super) after_drop: Vec<(IpAddr, Asker, Pnn)>,
     /// RELOAD_PUBLIC_IPS under way.
     pub(super) reloading: Option<Asker>,
     looks: VecDeque<AfterLook>,

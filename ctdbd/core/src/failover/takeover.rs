@@ -212,6 +212,11 @@ impl Failover {
             self.addresses.unassign(addr, own);
             return cx.reply_status(asker, 0);
         }
+        if address.in_flight && self.dropping.front() == Some(&addr) {
+            // It is on its way out already. Saying no, as upstream does, fails the takeover run that
+            // follows a `ctdb stop`, counts against this node, and makes clients wait for the next run.
+            return self.after_drop.push((addr, asker, target));
+        }
         if self.refuse_in_flight(cx, "Release", addr) {
             return cx.reply_status(asker, -1);
         }

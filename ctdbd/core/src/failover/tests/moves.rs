@@ -2,7 +2,8 @@
 //! Addresses that come and go.
 
 use ctdb_protocol::control::{
-    GetIfaces, GetPublicIpInfo, Ipreallocated, SetIfaceLinkState, StartIpreallocate, StopNode,
+    GetIfaces, GetPublicIpInfo, Ipreallocated, ReleaseIp, SetIfaceLinkState, StartIpreallocate,
+    StopNode,
 };
 use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::srvid::Srvid;
@@ -262,6 +263,30 @@ fn a_stopped_node_lets_go_of_everything_at_once() {
     );
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:-1");
     assert!(host.machine.is_empty());
+}
+
+/// The takeover run that follows comes while the node is still letting go.
+#[test]
+fn a_release_of_an_address_that_is_being_dropped_waits_for_that() {
+    for (stays, status, place) in [(false, 0, "1:0"), (true, -1, "1:1")] {
+        let mut host = Host::new();
+        host.take(1);
+        if stays {
+            host.idle_scripts.insert("releaseip");
+        }
+        host.slow_scripts = true;
+        host.status::<StopNode>(&());
+        let release = PublicIp {
+            pnn: PEER,
+            addr: SockAddr::from(addr(1)),
+        };
+        let asked = host.send::<ReleaseIp>(&release, ControlFlags::empty());
+        assert!(host.answer(asked).is_none());
+        host.end_events();
+        assert_eq!(host.answer(asked).unwrap().status, status);
+        assert_eq!(host.places(ALL), format!("3:-1 2:-1 {place}"));
+        assert_eq!(host.events[1..], ["releaseip eth0 10.0.0.1 24"]);
+    }
 }
 
 #[test]
