@@ -458,12 +458,27 @@ impl Shared {
         self.forward(dest, packet::encode(&header, packet));
     }
 
+    /// Something for a node of this generation goes past it because it is not connected: a recovery has
+    /// to follow when it is again.
+    pub fn note_missing(&mut self, node: Pnn) {
+        let generation = self.vnn_map.generation;
+        let member = self.members.find_mut(node).filter(|m| !m.connected());
+        if let Some(member) = member
+            && self.vnn_map.nodes.contains(&node)
+        {
+            member.lost_in = Some(generation);
+        }
+    }
+
     /// Sends encoded bytes to one node.
     pub fn forward(&mut self, dest: Pnn, packet: Bytes) {
         self.statistics.count(|s| s.node_packets_sent += 1);
         if dest == self.pnn {
             self.loopback.push_back(packet);
-        } else if self
+            return;
+        }
+        self.note_missing(dest);
+        if self
             .members
             .find(dest)
             .is_some_and(|m| !m.flags.contains(NodeFlags::DELETED))

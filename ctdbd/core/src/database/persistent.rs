@@ -78,13 +78,16 @@ impl Databases {
         }
         db.last_commit += 1;
         let id = db.last_commit;
-        let active: Vec<Pnn> = cx
+        let (active, passed_over): (Vec<Pnn>, Vec<Pnn>) = cx
             .vnn_map
             .nodes
             .iter()
             .copied()
-            .filter(|&node| cx.members.find(node).is_some_and(|m| m.active()))
-            .collect();
+            .partition(|&node| cx.members.find(node).is_some_and(|m| m.active()));
+        for node in passed_over {
+            // The leader may see it all the while: then no recovery would ever give it this commit.
+            cx.note_missing(node);
+        }
         let mut waiting = BTreeSet::new();
         for node in active {
             let pending = Pending::Commit {

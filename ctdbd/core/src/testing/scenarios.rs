@@ -7,7 +7,7 @@ use ctdb_protocol::hash::hash;
 use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
 use ctdb_protocol::packet::{Packet, ReqCall};
 use ctdb_protocol::srvid::Srvid;
-use ctdb_protocol::text::CountedText;
+use ctdb_protocol::text::{CountedText, Text};
 use ctdb_protocol::types::{
     CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecordFlags, Tunable,
 };
@@ -279,4 +279,28 @@ fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
     let again = cluster.nodes[0].cluster.drop_addresses;
     assert_eq!(again, timer, "it does not begin anew");
+}
+
+/// Two nodes of a generation do not hear each other, and the leader, who hears both, has just recovered: a
+/// commit goes past one of them. When they meet again, a recovery has to bring it there.
+#[test]
+fn a_commit_that_goes_past_a_node_is_made_good_when_it_is_seen_again() {
+    let mut cluster = Cluster::running(3);
+    let client = cluster.connect(1);
+    let name = Text::from("p.tdb");
+    let db = cluster.must::<control::DbAttachPersistent>(client, Pnn::CURRENT, &name);
+    let reason = "gone".to_owned();
+    let peer = Pnn(2);
+    cluster.input(1, Input::PeerDisconnected { peer, reason });
+    cluster.recover();
+    let mut buffer = MarshallBuffer::new(db);
+    let value = LtdbHeader::new(1, Pnn(1), RecordFlags::empty()).join(b"value");
+    buffer.push(ReqId(0), b"key", &value);
+    cluster.must::<control::Trans3Commit>(client, Pnn::CURRENT, &buffer);
+    assert!(cluster.files[0].record("p.tdb", b"key").is_some());
+    assert!(cluster.files[2].record("p.tdb", b"key").is_none());
+    let mode = |cluster: &Cluster| cluster.nodes[1].shared.recovery_mode;
+    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    cluster.input(1, Input::PeerConnected { peer });
+    assert_eq!(mode(&cluster), RecoveryMode::Active);
 }

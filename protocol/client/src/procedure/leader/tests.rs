@@ -73,7 +73,7 @@ fn silence_leads_to_recovery_mode_then_to_a_race() {
 }
 
 #[test]
-fn a_second_timeout_during_an_attempt_starts_nothing() {
+fn r16_a_second_timeout_during_an_attempt_starts_nothing() {
     // R16
     let mut leader = node(1, true);
     tell(&mut leader, 5_000, Input::Timer);
@@ -119,7 +119,7 @@ fn losers_try_again_quietly_while_nobody_leads() {
 }
 
 #[test]
-fn the_holder_of_the_lock_reasserts_itself() {
+fn r15_the_holder_of_the_lock_reasserts_itself() {
     // R15: a late broadcast of the holder before.
     let mut leader = holder(1);
     assert_eq!(hear(&mut leader, 1_500, 0), []);
