@@ -45,19 +45,20 @@ impl<'a> Check<'a> {
         let mut ping_due = Instant::now();
         loop {
             let now = Instant::now();
-            if self.pings && now >= ping_due {
-                let mut out = io::stdout();
-                if out.write_all(b".").and_then(|()| out.flush()).is_err() {
-                    return ExitCode::SUCCESS;
-                }
-                ping_due = now + PING_INTERVAL;
-            }
+            // Before a ping that is due as well: the ping would vouch for a look that may hang.
             if now >= check_due {
                 if let Err(text) = self.look() {
                     say(format_args!("{}: {text}", self.name));
                     return ExitCode::SUCCESS;
                 }
                 check_due = Instant::now() + self.interval;
+            }
+            if self.pings && now >= ping_due {
+                let mut out = io::stdout();
+                if out.write_all(b".").and_then(|()| out.flush()).is_err() {
+                    return ExitCode::SUCCESS;
+                }
+                ping_due = now + PING_INTERVAL;
             }
             let due = if self.pings {
                 check_due.min(ping_due)
