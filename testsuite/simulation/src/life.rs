@@ -422,6 +422,9 @@ impl Life {
             if let (Some(address), "releaseip") = (address, event) {
                 life.addresses.borrow_mut().remove(&address);
             }
+            if address.is_some() {
+                world.checkers.borrow_mut().addresses_changed(&world);
+            }
             let sick = event == "monitor" && world.sick.borrow()[life.pnn.0 as usize];
             life.feed(Input::EventDone {
                 ticket,

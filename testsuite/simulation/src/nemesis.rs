@@ -50,6 +50,26 @@ const ALL: [Fault; 15] = [
     Fault::Sick,
 ];
 
+/// How quickly fault follows fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tempo {
+    /// Faults overlap, and there is hardly a quiet moment.
+    Brisk,
+    /// One at a time; some last for minutes, and some quiet times are long enough to get over them.
+    Patient,
+}
+
+impl Tempo {
+    /// Patient seeds rage this many times as long, so that as much happens in them.
+    #[must_use]
+    pub fn stretch(self) -> u32 {
+        match self {
+            Self::Brisk => 1,
+            Self::Patient => 4,
+        }
+    }
+}
+
 /// Who disturbs the cluster.
 pub struct Nemesis {
     cluster: Cluster,
@@ -74,11 +94,12 @@ impl Nemesis {
     pub async fn rage(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
-            sleep(
-                self.dice
-                    .between(Duration::from_millis(100), Duration::from_secs(12)),
-            )
-            .await;
+            let pause_s = match self.cluster.world.setup.tempo {
+                Tempo::Brisk => 12,
+                Tempo::Patient => [12, 60, 150][self.dice.index(3)],
+            };
+            let high = Duration::from_secs(pause_s);
+            sleep(self.dice.between(Duration::from_millis(100), high)).await;
             let fault = ALL[self.dice.index(ALL.len())];
             self.inject(fault).await;
         }
@@ -92,7 +113,11 @@ impl Nemesis {
 
     fn while_long(&mut self) -> Duration {
         // Most faults are short; some outlast every timeout.
-        let high = if self.dice.chance(75) { 6 } else { 60 };
+        let high = match (self.cluster.world.setup.tempo, self.dice.below(100)) {
+            (Tempo::Brisk, 0..75) | (Tempo::Patient, 0..40) => 6,
+            (Tempo::Brisk, _) | (Tempo::Patient, 40..75) => 60,
+            (Tempo::Patient, _) => 300,
+        };
         self.dice
             .between(Duration::from_millis(50), Duration::from_secs(high))
     }

@@ -57,6 +57,8 @@ struct State {
     links: BTreeMap<(Pnn, Pnn), Link>,
     slow: Duration,
     packets: u64,
+    /// When something was last held back, slowed down or let go.
+    changed: Instant,
 }
 
 /// The network. Clones are the same network.
@@ -83,6 +85,7 @@ impl Network {
             links: BTreeMap::new(),
             slow: Duration::ZERO,
             packets: 0,
+            changed: Instant::now(),
         })))
     }
 
@@ -90,6 +93,20 @@ impl Network {
     #[must_use]
     pub fn packets(&self) -> u64 {
         self.0.borrow().packets
+    }
+
+    /// Whether packets are held back or late anywhere.
+    #[must_use]
+    pub fn is_disturbed(&self) -> bool {
+        let state = self.0.borrow();
+        let mut ways = state.links.values().flat_map(|link| &link.directions);
+        !state.slow.is_zero() || ways.any(|way| way.held_back)
+    }
+
+    /// When something was last held back, slowed down or let go.
+    #[must_use]
+    pub fn changed(&self) -> Instant {
+        self.0.borrow().changed
     }
 
     /// A node listens from now on.
@@ -158,7 +175,10 @@ impl Network {
         {
             let mut state = self.0.borrow_mut();
             let link = state.links.entry(key).or_default();
-            link.directions[direction].held_back = held;
+            let was = std::mem::replace(&mut link.directions[direction].held_back, held);
+            if was != held {
+                state.changed = Instant::now();
+            }
         }
         if !held {
             for lane in 0..2 {
@@ -169,7 +189,7 @@ impl Network {
 
     /// Lets all packets go again.
     pub fn heal(&self) {
-        self.0.borrow_mut().slow = Duration::ZERO;
+        self.slow_down(Duration::ZERO);
         let links: Vec<(Pnn, Pnn)> = self.0.borrow().links.keys().copied().collect();
         for (a, b) in links {
             self.hold_back(a, b, false);
@@ -179,7 +199,10 @@ impl Network {
 
     /// Adds a delay to every packet.
     pub fn slow_down(&self, delay: Duration) {
-        self.0.borrow_mut().slow = delay;
+        let mut state = self.0.borrow_mut();
+        if std::mem::replace(&mut state.slow, delay) != delay {
+            state.changed = Instant::now();
+        }
     }
 
     /// Sends a packet; it is lost where there is no connection.

@@ -7,14 +7,19 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
+use crate::checkers::addresses::Times;
 use crate::checkers::{commits, increments as increments_checker};
 use crate::cluster::{Cluster, simulate};
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Nemesis, Tempo};
 use crate::seed::Seed;
 use crate::workload::increments::{Increments, LOST_ANSWERS};
+use crate::workload::pace::Pace;
 use crate::workload::transactions::Transactions;
 use crate::world::{Line, Setup};
 
+/// Seeds from here on differ in tempo, load and tunables too; those below are all busy, under faults of at
+/// most a minute.
+const FRESH: u64 = 1_000_000;
 /// How long the cluster may need until it works, at the begin and after the last fault.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -35,6 +40,12 @@ pub struct Report {
     pub increments: u64,
     /// Persistent transactions.
     pub commits: u64,
+    /// How the seed was set up, in words.
+    pub kind: String,
+    /// How long addresses were on two nodes while nothing new happened.
+    pub longest: BTreeMap<Times, Duration>,
+    /// How long each time was from begin to end, in tenths of a second.
+    pub windows_ds: Vec<u32>,
     /// The log.
     pub log: Vec<Line>,
 }
@@ -43,17 +54,48 @@ pub struct Report {
 #[must_use]
 pub fn setup(seed: u64) -> Setup {
     let mut dice = Seed::new(seed ^ 0x5e7);
-    Setup {
+    let plain = Setup {
         nodes: [3, 3, 4, 5][dice.index(4)],
         cluster_lock: dice.chance(75),
         fast_start: dice.chance(70),
         addresses: u8::try_from(2 + dice.below(6)).unwrap_or(2),
         tunables: vec![("RecoveryBanPeriod", 20), ("MonitorInterval", 5)],
         ..Setup::new(seed)
+    };
+    if seed < FRESH {
+        return plain;
     }
+    let mut setup = Setup {
+        tunables: tunables(&mut dice),
+        pace: match dice.below(10) {
+            0 => Pace::Busy,
+            1..5 => Pace::Bursts,
+            _ => Pace::Steady,
+        },
+        tempo: [Tempo::Brisk, Tempo::Patient][dice.index(2)],
+        ..plain
+    };
+    if setup.pace == Pace::Busy {
+        // An hour of a busy cluster takes as long to simulate as five of another.
+        setup.tempo = Tempo::Brisk;
+    }
+    setup
 }
 
-/// Runs a seed; faults rage for `time`.
+fn tunables(dice: &mut Seed) -> Vec<(&'static str, u32)> {
+    let mut tunables = vec![
+        ("RecoveryBanPeriod", 20),
+        ("MonitorInterval", 5),
+        ("RecoveryDropAllIPs", [120, 120, 30][dice.index(3)]),
+        ("NoIPFailback", u32::from(dice.chance(20))),
+    ];
+    if dice.chance(35) {
+        tunables.extend([("KeepaliveInterval", 1), ("KeepaliveLimit", 3)]);
+    }
+    tunables
+}
+
+/// Runs a seed; faults rage for `time`, or in patient seeds as many times longer as they are slower.
 #[must_use]
 pub fn run(setup: Setup, time: Duration) -> Report {
     simulate(async || {
@@ -73,10 +115,20 @@ pub fn run(setup: Setup, time: Duration) -> Report {
             .clone()
             .work(Rc::clone(&cluster.world), cluster.world.dice());
         spawn_local(writer);
-        let mut nemesis = Nemesis::new(cluster.clone());
-        // Two of them, so that faults overlap.
-        let mut helper = Nemesis::new(cluster.clone());
-        tokio::join!(nemesis.rage(time), helper.rage(time));
+        let tempo = cluster.world.setup.tempo;
+        let disturb = async || {
+            let mut nemesis = Nemesis::new(cluster.clone());
+            nemesis.rage(time * tempo.stretch()).await;
+            nemesis.lost_data
+        };
+        let lost_data = match tempo {
+            // Two of them, so that faults overlap.
+            Tempo::Brisk => {
+                let (first, second) = tokio::join!(disturb(), disturb());
+                first || second
+            }
+            Tempo::Patient => disturb().await,
+        };
         if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
             violations.extend(
                 complaints
@@ -91,10 +143,7 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         let world = &cluster.world;
         violations.extend(cluster.violations());
         violations.extend(commits::check_quiet(world, &transactions.ledger.borrow()));
-        let (counts, exact) = (
-            increments.counts.borrow(),
-            !(nemesis.lost_data || helper.lost_data),
-        );
+        let (counts, exact) = (increments.counts.borrow(), !lost_data);
         violations.extend(increments_checker::check_quiet(world, &counts, exact));
         violations.extend(LOST_ANSWERS.with(|lost| std::mem::take(&mut *lost.borrow_mut())));
         let report = Report {
@@ -105,6 +154,9 @@ pub fn run(setup: Setup, time: Duration) -> Report {
             packets: world.network.packets(),
             increments: counts.values().sum(),
             commits: transactions.ledger.borrow().commits,
+            kind: kind(&world.setup),
+            longest: world.checkers.borrow().hosting.longest.clone(),
+            windows_ds: world.checkers.borrow().hosting.windows_ds.clone(),
             log: world.log.borrow().clone(),
         };
         for life in world.running() {
@@ -112,6 +164,17 @@ pub fn run(setup: Setup, time: Duration) -> Report {
         }
         report
     })
+}
+
+/// What kind of seed it is.
+fn kind(setup: &Setup) -> String {
+    let lock = if setup.cluster_lock {
+        "with"
+    } else {
+        "without"
+    };
+    let (tempo, pace) = (setup.tempo, setup.pace);
+    format!("{tempo:?}, {pace:?}, {lock} lock").to_lowercase()
 }
 
 /// Gives every daemon two clients, also those that begin later.

@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use crate::checkers::Checkers;
 use crate::cluster_lock::ClusterLock;
 use crate::life::Life;
+use crate::nemesis::Tempo;
 use crate::network::Network;
 use crate::seed::Seed;
 use crate::storage::SharedDisk;
+use crate::workload::pace::Pace;
 
 /// Wall time at the begin of every simulation: a Sunday in November 2026, microseconds.
 const WALL_START_US: u64 = 1_795_000_000_000_000;
@@ -40,6 +42,10 @@ pub struct Setup {
     pub addresses: u8,
     /// Changed tunables.
     pub tunables: Vec<(&'static str, u32)>,
+    /// How busy clients are.
+    pub pace: Pace,
+    /// How quickly fault follows fault.
+    pub tempo: Tempo,
     /// Note packets about records in the log.
     pub trace_records: bool,
     /// Print log lines as they come.
@@ -58,6 +64,8 @@ impl Setup {
             fast_start: true,
             addresses: 4,
             tunables: Vec::new(),
+            pace: Pace::Busy,
+            tempo: Tempo::Brisk,
             trace_records: false,
             verbose: false,
         }
@@ -95,6 +103,8 @@ pub struct World {
     pub log: RefCell<Vec<Line>>,
     /// How often each kind of fault was injected.
     pub faults: RefCell<BTreeMap<&'static str, u64>>,
+    /// When the last of them was.
+    pub last_fault: Cell<Instant>,
     seed: RefCell<Seed>,
     began: Instant,
     lives_begun: Cell<u64>,
@@ -115,6 +125,7 @@ impl World {
             sick: RefCell::new(vec![false; count]),
             log: RefCell::default(),
             faults: RefCell::default(),
+            last_fault: Cell::new(Instant::now()),
             seed: RefCell::new(seed),
             began: Instant::now(),
             lives_begun: Cell::new(0),
@@ -194,6 +205,7 @@ impl World {
     /// Counts a fault and notes it.
     pub fn fault(&self, kind: &'static str, text: &str) {
         *self.faults.borrow_mut().entry(kind).or_default() += 1;
+        self.last_fault.set(Instant::now());
         self.note(None, format!("FAULT {kind}: {text}"));
     }
 

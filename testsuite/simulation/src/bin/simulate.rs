@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use ctdb_simulation::checkers::addresses::Times;
 use ctdb_simulation::run::{Report, run, setup};
-use ctdb_simulation::world::render;
+use ctdb_simulation::world::{Setup, render};
 
 /// Lines of the log that are shown of a seed that failed.
 const TAIL: usize = 60;
@@ -24,13 +25,16 @@ struct Arguments {
     /// Run this one seed and print its whole log.
     #[arg(long)]
     seed: Option<u64>,
+    /// With --seed: what nodes tell each other about records, too.
+    #[arg(long)]
+    records: bool,
     /// First of the seeds; without it, a fresh one from the clock.
     #[arg(long)]
     first: Option<u64>,
     /// Run seeds until this many hours have been simulated, instead of a number of seeds.
     #[arg(long)]
     hours: Option<f64>,
-    /// Virtual minutes of faults per seed.
+    /// Virtual minutes of faults per seed; patient seeds take four times as long.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
 }
@@ -48,7 +52,11 @@ fn main() -> ExitCode {
     let rage = Duration::from_secs(arguments.minutes * 60);
     if let Some(seed) = arguments.seed {
         RUNNING.store(seed, Ordering::Relaxed);
-        let report = run(setup(seed), rage);
+        let setup = Setup {
+            trace_records: arguments.records,
+            ..setup(seed)
+        };
+        let report = run(setup, rage);
         for line in &report.log {
             println!("{}", render(line));
         }
@@ -106,6 +114,9 @@ struct Total {
     increments: u64,
     commits: u64,
     faults: BTreeMap<&'static str, u64>,
+    kinds: BTreeMap<String, (u64, Duration)>,
+    longest: BTreeMap<Times, (Duration, u64)>,
+    windows_ds: Vec<u32>,
     failed: Vec<u64>,
 }
 
@@ -119,6 +130,13 @@ impl Total {
         for (kind, count) in &report.faults {
             *self.faults.entry(kind).or_default() += count;
         }
+        let (seeds, time) = self.kinds.entry(report.kind.clone()).or_default();
+        (*seeds, *time) = (*seeds + 1, *time + report.time);
+        for (times, lasted) in &report.longest {
+            let longest = self.longest.entry(*times).or_default();
+            *longest = (*longest).max((*lasted, report.seed));
+        }
+        self.windows_ds.extend(&report.windows_ds);
         if report.violations.is_empty() {
             return;
         }
@@ -133,7 +151,7 @@ impl Total {
         println!("again: simulate --seed {} --minutes {minutes}", report.seed);
     }
 
-    fn print(&self) {
+    fn print(&mut self) {
         let faults: u64 = self.faults.values().sum();
         println!(
             "{} seeds, {} failed, {:.1} simulated hours, {} packets, {} increments, {} commits, {faults} faults:",
@@ -147,8 +165,34 @@ impl Total {
         for (kind, count) in &self.faults {
             println!("  {count:>7} {kind}");
         }
+        println!("kinds of seeds:");
+        for (kind, (seeds, time)) in &self.kinds {
+            println!("  {seeds:>7} {kind}: {:.1} h", time.as_secs_f64() / 3600.0);
+        }
+        self.print_windows();
         if !self.failed.is_empty() {
             println!("failed seeds: {:?}", self.failed);
+        }
+    }
+    /// How long public addresses were on two nodes.
+    fn print_windows(&mut self) {
+        self.windows_ds.sort_unstable();
+        let (count, at) = (self.windows_ds.len(), |percent: usize| {
+            let index = self.windows_ds.len().saturating_sub(1) * percent / 100;
+            f64::from(self.windows_ds.get(index).copied().unwrap_or(0)) / 10.0
+        });
+        println!(
+            "{count} times an address was on two nodes; seconds: median {:.1}, 90% {:.1}, 99% {:.1}, longest {:.1}",
+            at(50),
+            at(90),
+            at(99),
+            at(100)
+        );
+        for (times, (lasted, seed)) in &self.longest {
+            let (name, lasted_s) = (times.name(), lasted.as_secs_f64());
+            println!(
+                "  longest while {name} and nothing new happened: {lasted_s:.1} s (seed {seed})"
+            );
         }
     }
 }

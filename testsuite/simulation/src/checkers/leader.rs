@@ -1,6 +1,7 @@
 //! While there is a cluster lock, only its holder says that it leads.
 
 use bytes::Bytes;
+use ctdb_protocol::packet::REQ_MESSAGE;
 use ctdb_protocol::{Packet, Pnn, Srvid, all};
 use tokio::time::{Duration, Instant};
 
@@ -9,6 +10,12 @@ use crate::life::Life;
 
 /// How long a holder may not know that it lost the lock: the helper's check, a broadcast, a little.
 const UNAWARE: Duration = Duration::from_secs(7);
+
+/// Whether a packet is a message at all; most are not, and need not be taken apart.
+fn is_message(packet: &[u8]) -> bool {
+    const OPERATION: std::ops::Range<usize> = 16..20;
+    packet.get(OPERATION) == Some(&REQ_MESSAGE.to_ne_bytes()[..])
+}
 
 /// What has been said about leadership.
 #[derive(Debug, Default)]
@@ -27,6 +34,9 @@ impl Uniqueness {
         lock: &ClusterLock,
         packet: &Bytes,
     ) -> Option<String> {
+        if !is_message(packet) {
+            return None;
+        }
         let (header, packet) = Packet::decode(packet.clone()).ok()?;
         let Packet::ReqMessage(message) = packet else {
             return None;

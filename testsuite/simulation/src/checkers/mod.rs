@@ -28,6 +28,8 @@ pub struct Checkers {
     pub sampled: Vec<Bytes>,
     generation: generation::Agreement,
     rsn: rsn::Growth,
+    /// Addresses on two nodes.
+    pub hosting: addresses::Hosting,
     /// Who leads.
     pub leader: leader::Uniqueness,
 }
@@ -55,6 +57,13 @@ impl Checkers {
     pub fn tick(&mut self, world: &World) {
         let mut found = dmaster::check(world);
         found.extend(self.rsn.check(world));
+        found.extend(self.hosting.look(world));
+        self.report(world, found);
+    }
+
+    /// A machine's addresses changed.
+    pub fn addresses_changed(&mut self, world: &World) {
+        let found = self.hosting.look(world);
         self.report(world, found);
     }
 

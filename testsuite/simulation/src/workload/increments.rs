@@ -45,21 +45,29 @@ impl Increments {
         while !life.accepts() {
             sleep(Duration::from_millis(100)).await;
         }
-        let client = life.connect(pid);
+        let (client, pace) = (life.connect(pid), life.world().setup.pace);
         let Some(db) = attach(&client).await else {
             return;
         };
         while !self.stop.get() {
             let key = format!("counter {}", dice.below(KEYS)).into_bytes();
-            let pause = dice.between(Duration::from_millis(1), Duration::from_millis(80));
+            let pause = pace.pause(&mut dice);
             if let Some(file) = life.file(DATABASE) {
-                self.increment(&client, &file, db, life.pnn, &key).await;
+                self.increment(&client, &life, &file, db, &key).await;
             }
             sleep(pause).await;
         }
     }
 
-    async fn increment(&self, client: &Client, file: &SharedFile, db: DbId, own: Pnn, key: &[u8]) {
+    async fn increment(
+        &self,
+        client: &Client,
+        life: &Life,
+        file: &SharedFile,
+        db: DbId,
+        key: &[u8],
+    ) {
+        let own = life.pnn;
         loop {
             let locks = file.borrow().locks.clone();
             let guard = locks.acquire(Scope::Chain(File::chain_of(key))).await;
@@ -77,8 +85,9 @@ impl Increments {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => sleep(Duration::from_millis(50)).await,
                 Err(_) => {
-                    let world = format!("a client of node {own} waits for {}", key.escape_ascii());
-                    LOST_ANSWERS.with(|lost| lost.borrow_mut().push(world));
+                    let text = format!("a client of node {own} waits for {}", key.escape_ascii());
+                    life.world().note(Some(own), format!("VIOLATION {text}"));
+                    LOST_ANSWERS.with(|lost| lost.borrow_mut().push(text));
                     return;
                 }
             }

@@ -2,5 +2,6 @@
 //! chain locks, and ask the daemon for what is not here.
 
 pub mod increments;
+pub mod pace;
 pub mod records;
 pub mod transactions;

@@ -89,7 +89,7 @@ impl Transactions {
             if self.stop.get() || !life.is_alive() || !self.commit(&client, life, &file, db).await {
                 return;
             }
-            sleep(dice.between(Duration::from_millis(1), Duration::from_millis(150))).await;
+            sleep(life.world().setup.pace.pause(dice)).await;
         }
     }
 
