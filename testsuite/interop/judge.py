@@ -18,8 +18,8 @@ import tempfile
 BEFORE = 5.0
 # ... until this long after it is somewhere else, or the daemon is back.
 AFTER = 5.0
-# A daemon is away from the shutdown to the start, and not usable until the first recovery is over.
-BACK = 20.0
+# A daemon is away from the shutdown until its node is OK; who tries again is served this much later.
+BACK = 10.0
 # Nobody may be without service for longer than this, but a client of the node that is exchanged.
 RECONNECT = 15.0
 
@@ -175,7 +175,7 @@ def errors_of_daemons(judge, logs, steps):
     number, longest, problems = 0, 0.0, []
     for path in sorted(logs.glob("db.*")):
         host = int(path.suffix[1:])
-        windows = [(times["stop"] - 1, times["start"] + BACK) for who, times in steps if who == host]
+        windows = [(times["stop"] - 1, times["dwell"] + BACK) for who, times in steps if who == host]
         for since, until, words in outages(lines(path)):
             number += 1
             longest = max(longest, until - since)
