@@ -19,8 +19,11 @@ fn output(shell: &str, options: &[&str], script: &str) -> Option<String> {
         listvars) printf 'MonitorInterval            = 15\\nNoIPTakeover               = 0\\n' ;;\n\
         *) echo \"GOT:$*\" ;;\nesac\n";
     std::fs::write(bin.join("ctdb"), ctdb).unwrap();
-    let chmod = Command::new("chmod").arg("+x").arg(bin.join("ctdb"));
-    assert!(chmod_ok(chmod));
+    let status = Command::new("chmod")
+        .arg("+x")
+        .arg(bin.join("ctdb"))
+        .status();
+    assert!(status.is_ok_and(|status| status.success()));
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let result = Command::new(shell)
         .args(options)
@@ -43,10 +46,6 @@ fn output(shell: &str, options: &[&str], script: &str) -> Option<String> {
             None
         }
     }
-}
-
-fn chmod_ok(command: &mut Command) -> bool {
-    command.status().is_ok_and(|status| status.success())
 }
 
 /// What is typed, and what must be offered; nothing else may be.
