@@ -3,6 +3,11 @@
 //! meant to say. Without tshark nothing is checked here but the golden bytes beside the code remain;
 //! `testsuite/interop/packets` does the same on real interfaces.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may end on what it cannot go on with"
+)]
+
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
