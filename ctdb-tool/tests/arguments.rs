@@ -93,7 +93,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("tfetch", 2, 3),
     ("tickle", 0, 2),
     ("top", 0, 1),
-    ("tstore", 3, 6),
+    ("tstore", 3, 5),
     ("unban", 0, 0),
     ("upgrade-check", 0, 0),
     ("uptime", 0, ANY),

@@ -133,6 +133,7 @@ file=$STATE/node.0/db/persistent/file.tdb.0
 t 0 tfetch "$file" k
 t 0 tstore "$file" k w
 t 0 tfetch "$file" k
+t 0 tstore "$file" 0x6b32 0x7632 7 1
 t 0 tstore "$file" 0x6b32 0x7632 7 1 2
 t 0 tfetch "$file" k2 "$STATE/fetched"
 cat "$STATE/fetched"
@@ -219,7 +220,7 @@ t 0 reloadnodes
 for group in natgw lvs; do
 	t 0 $group list
 	printf '127.0.0.1\n127.0.0.2\tfollower-only\n127.0.0.3\n' >"$STATE/node.0/${group}_nodes"
-	for word in leader list status nonsense; do
+	for word in leader list status; do
 		t 0 $group $word
 	done
 	rm "$STATE/node.0/${group}_nodes"

@@ -79,7 +79,8 @@ pub async fn tstore(_session: &mut Session, args: &[String]) -> Outcome {
     let [path, key_text, value_text, numbers @ ..] = args else {
         return Err(Failure::Usage);
     };
-    if numbers.len() > 3 {
+    // the usage text names flags too, but upstream's tool takes none
+    if numbers.len() > 2 {
         return Err(Failure::Usage);
     }
     let tdb = open(path)?;
@@ -89,16 +90,10 @@ pub async fn tstore(_session: &mut Session, args: &[String]) -> Outcome {
         Some(text) => number::unsigned(text, 0).map_err(|e| Failure::silent(e.errno()))?,
         None => 0,
     };
-    let lenient = |index: usize| {
-        numbers
-            .get(index)
-            .map_or(0, |text| number::lenient(text) as u32)
-    };
-    let header = LtdbHeader::new(
-        rsn,
-        Pnn(lenient(1)),
-        RecordFlags::from_bits_retain(lenient(2)),
-    );
+    let dmaster = numbers
+        .get(1)
+        .map_or(0, |text| number::lenient(text) as u32);
+    let header = LtdbHeader::new(rsn, Pnn(dmaster), RecordFlags::empty());
     tdb.store(&key, &header.join(&value), StoreMode::Replace)
         .map_err(|_| {
             Failure::say(

@@ -42,8 +42,12 @@ pub fn tickle(_console: &mut Console, args: &[String]) -> Outcome {
             }
         }
         [src, dst] => {
-            packet::send_ack(&connection(src, dst)?)
-                .map_err(|error| Failure::say(errno_of(&error), "Failed to send tickle ack"))?;
+            packet::send_ack(&connection(src, dst)?).map_err(|error| {
+                let text = error.to_string();
+                let reason = text.split(" (os error").next().unwrap_or_default();
+                Failure::say(1, format!("Failed sendto ({reason})"))
+                    .and("Failed to send tickle ack")
+            })?;
             Ok(0)
         }
         _ => Err(Failure::Usage),
