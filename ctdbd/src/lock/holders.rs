@@ -16,6 +16,8 @@ use tokio::time::timeout;
 
 /// How many keys of a locked chain are told.
 const KEYS: usize = 3;
+/// How the kernel shortens the name of the program that waits for the daemon.
+const HELPER: &str = "ctdb_lock_helpe";
 /// How long the helper may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -90,8 +92,8 @@ impl Database {
         })
     }
 
-    /// The kernel knows no ages. A waiter's is known when it waits for the daemon; a holder has had the
-    /// lock for at least as long.
+    /// The kernel knows no ages. That of a wait is known if it is the daemon's, for which a helper waits; a
+    /// holder has had the lock for at least as long as the daemon has waited for it.
     fn describe_lock(&self, path: &Path, lock: &Lock) -> Value {
         let chain = match lock.scope {
             Scope::Chain(chain) => Some(chain),
@@ -103,15 +105,24 @@ impl Database {
             (None, Some(chain)) => keys_of(path, chain, KEYS).unwrap_or_default(),
             (None, None) => Vec::new(),
         };
+        let process = lock.pid.map(process_name);
+        let helps = process.as_ref().is_some_and(|p| p.starts_with(HELPER));
+        let age_s = match (lock.waiting, lock.scope) {
+            (true, _) => wait.filter(|_| helps).map(|w| w.age_s),
+            (false, Scope::Chain(_)) => wait.map(|w| w.age_s),
+            (false, Scope::Everything | Scope::Transaction) => {
+                self.waits.iter().map(|w| w.age_s).reduce(f64::max)
+            }
+        };
         json!({
             "scope": lock.scope.to_string(),
             "waiting": lock.waiting,
             "shared": lock.shared,
             "pid": lock.pid,
-            "process": lock.pid.map(process_name),
+            "process": process,
             "keys": keys,
-            "age_s": wait.map(|w| w.age_s),
-            "requests": wait.filter(|_| lock.waiting).map(|w| w.requests),
+            "age_s": age_s,
+            "requests": wait.filter(|_| lock.waiting && helps).map(|w| w.requests),
         })
     }
 }
