@@ -451,6 +451,7 @@ impl Node {
     fn event_done(&mut self, then: Then, status: i32) {
         let Self {
             shared: cx,
+            databases,
             cluster,
             failover,
             monitor,
@@ -464,7 +465,7 @@ impl Node {
             Then::StartRecovery(asker) => {
                 cx.reply_status(asker, event::verdict("startrecovery", status))
             }
-            Then::EndRecovery(asker) => cluster.recovery_ended(cx, asker, status),
+            Then::EndRecovery(asker) => cluster.recovery_ended(cx, databases, asker, status),
             Then::Failover(after) => failover.after_event(cx, after, status),
             Then::Shutdown => cluster.shutdown_event_done(cx),
         }

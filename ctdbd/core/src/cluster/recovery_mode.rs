@@ -167,13 +167,21 @@ impl Cluster {
     }
 
     /// The recovered event has ended, however it did.
-    pub fn recovery_ended(&mut self, cx: &mut Shared, asker: Asker, status: i32) {
+    pub fn recovery_ended(
+        &mut self,
+        cx: &mut Shared,
+        databases: &Databases,
+        asker: Asker,
+        status: i32,
+    ) {
         cx.statistics.count(|s| s.num_recoveries += 1);
         cx.reply(asker, event::verdict("recovered", status), Bytes::new());
         self.recovery_finished_us = cx.now.wall_us;
         self.recovery_finished_monotonic_us = cx.now.monotonic_us;
         if cx.run_state == RunState::FirstRecovery {
             super::boot::enter(cx, RunState::Startup);
+            // Who came while the first recovery's scripts ran could not be served before.
+            databases.deferred_soon(cx);
             if self.boot.wants_startup() {
                 cx.arm(Duration::ZERO, Timer::Startup);
             }

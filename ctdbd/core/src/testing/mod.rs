@@ -7,6 +7,7 @@ mod leader;
 pub(crate) mod memory;
 mod rows;
 mod scenarios;
+mod shutdown;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,6 +48,8 @@ pub(crate) struct Cluster {
     pub(crate) held_scans: Vec<(usize, Ticket)>,
     /// A node that nobody hears.
     pub(crate) mute: Option<usize>,
+    /// Nodes whose watch was told to resign.
+    pub(crate) resigned: Vec<usize>,
     reqid: u32,
 }
 
@@ -105,6 +108,7 @@ impl Cluster {
             hold_scans: false,
             held_scans: Vec::new(),
             mute: None,
+            resigned: Vec::new(),
             reqid: 0,
         };
         for index in 0..count {
@@ -275,6 +279,7 @@ impl Cluster {
                     },
                 ));
             }
+            Effect::StopWatch => self.resigned.push(index),
             Effect::DropClient { client } => queue.push_back((index, Input::ClientGone { client })),
             _ => {}
         }

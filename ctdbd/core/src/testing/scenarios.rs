@@ -281,6 +281,30 @@ fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     assert_eq!(again, timer, "it does not begin anew");
 }
 
+/// Between the end of the first recovery and the end of its scripts an attach is parked. The recovery
+/// that would have served it was over already: it waited for the next one, in a quiet cluster two minutes.
+#[test]
+fn an_attach_during_the_scripts_of_the_first_recovery_is_served_after_them() {
+    let mut cluster = Cluster::running(1);
+    let client = cluster.connect(0);
+    cluster.nodes[0].shared.run_state = crate::shared::RunState::FirstRecovery;
+    let attach = control::DbAttach::CODE;
+    let name = Bytes::from_static(b"early.tdb\0");
+    let reply = cluster.control_raw(client, Pnn::CURRENT, attach, Srvid(0), name);
+    assert!(reply.is_none(), "not before the node has started");
+    cluster.must::<control::EndRecovery>(client, Pnn::CURRENT, &());
+    cluster.pass(2_000_000);
+    let statuses: Vec<i32> = cluster
+        .received(client)
+        .into_iter()
+        .filter_map(|(_, packet)| match packet {
+            Packet::ReplyControl(reply) => Some(reply.status),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(statuses, [0]);
+}
+
 /// Two nodes of a generation do not hear each other, and the leader, who hears both, has just recovered: a
 /// commit goes past one of them. When they meet again, a recovery has to bring it there.
 #[test]
