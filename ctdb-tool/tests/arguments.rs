@@ -4,6 +4,11 @@
 //!
 //! That the texts and exit statuses are upstream's is what `testsuite/compliance` compares.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may end on what it cannot go on with"
+)]
+
 use ctdb_protocol::packet::{self, Header, Packet, ReplyControl};
 use ctdb_tool::table::COMMANDS;
 use std::io::{Read, Write};

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The completion files at work in each shell that is installed here.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may end on what it cannot go on with"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -43,7 +43,10 @@ async fn test() -> Result<(), Failure> {
     match options.value.as_slice() {
         b"hold" => hold(&options, &db).await,
         b"leave" => leave(db, &options.key).await,
-        b"fetch" => Ok(drop(db.fetch_lock(&options.key, false).await?)),
+        b"fetch" => {
+            drop(db.fetch_lock(&options.key, false).await?);
+            Ok(())
+        }
         b"crowd" => crowd(&options).await,
         b"grant" => grant(&options, &db).await,
         _ => Err("-v hold, leave, fetch, grant or crowd".into()),
