@@ -98,6 +98,29 @@ host_cable() {
 	within "$1" ip link set "$2" up
 }
 
+# switch_up: the switch that all cables lead to
+switch_up() {
+	host_boot switch true || return 1
+	within switch ip link add switch type bridge || return 1
+	within switch ip link set switch up
+}
+
+# host_up N COMMAND: host N with its cables and its private address; COMMAND as of host_boot
+host_up() {
+	local name=h$1
+	host_boot "$name" "$2" || return 1
+	host_cable "$name" eth0
+	host_cable "$name" eth1
+	on "$1" ip addr add "$PRIVATE.$(($1 + 1))/24" dev eth0
+}
+
+# client_up: the host of the clients
+client_up() {
+	host_boot client true || return 1
+	host_cable client eth0
+	within client ip addr add "$PUBLIC.9/24" dev eth0
+}
+
 # pull_cables N / plug_cables N: every cable of a host, at the switch
 pull_cables() { within switch sh -c "ip link set h$1-eth0 down; ip link set h$1-eth1 down"; }
 plug_cables() { within switch sh -c "ip link set h$1-eth0 up; ip link set h$1-eth1 up"; }
@@ -186,26 +209,19 @@ hosts_up() {
 	for directory in /etc/ctdb /var/lib/ctdb /run/ctdb /var/log/ctdb /usr/libexec/ctdb; do
 		mkdir -p "$directory"
 	done
-	host_boot switch true || return 1
-	within switch ip link add switch type bridge || return 1
-	within switch ip link set switch up
+	switch_up || return 1
 	for host in $(host_numbers); do
 		name=h$host
 		host_configure "$host"
-		host_boot "$name" "set -e
+		host_up "$host" "set -e
 			mount --bind '$hosts_dir/$name/etc' /etc/ctdb
 			mount --bind '$hosts_dir/$name/lib' /var/lib/ctdb
 			mount --bind '$hosts_dir/$name/run' /run/ctdb
 			mount --bind '$hosts_dir/$name/log' /var/log/ctdb
 			mount --bind '$(host_programs "$host")' /usr/libexec/ctdb" || return 1
 		echo "${host_init[$name]}" >"$hosts_dir/pid.$PRIVATE.$((host + 1))"
-		host_cable "$name" eth0
-		host_cable "$name" eth1
-		on "$host" ip addr add "$PRIVATE.$((host + 1))/24" dev eth0
 	done
-	host_boot client true || return 1
-	host_cable client eth0
-	within client ip addr add "$PUBLIC.9/24" dev eth0
+	client_up
 }
 
 hosts_down() {

@@ -87,22 +87,15 @@ roots_up() {
 	mkdir "$hosts_dir/shared" "$hosts_dir/packages" "$hosts_dir/log" "$space"
 	mount -t tmpfs -o size=4g,mode=755 roots "$space" || return 1
 	base_make || return 1
-	host_boot switch true || return 1
-	within switch ip link add switch type bridge || return 1
-	within switch ip link set switch up
+	switch_up || return 1
 	for host in $(host_numbers); do
 		name=h$host
 		root_mount "$space/$name" "$space/base/upper:/" "$space/$name-root" || return 1
 		echo "127.0.0.1 localhost $name" >"$space/$name-root/etc/hosts"
 		host_files "$host" "$space/$name-root"
-		host_boot "$name" "$(root_enter "$host")" || return 1
-		host_cable "$name" eth0
-		host_cable "$name" eth1
-		on "$host" ip addr add "$PRIVATE.$((host + 1))/24" dev eth0
+		host_up "$host" "$(root_enter "$host")" || return 1
 	done
-	host_boot client true || return 1
-	host_cable client eth0
-	within client ip addr add "$PUBLIC.9/24" dev eth0
+	client_up
 }
 
 roots_down() {
