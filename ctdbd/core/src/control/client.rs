@@ -100,7 +100,7 @@ impl Node {
         Answer::Status(0)
     }
 
-    pub(crate) fn commit(&mut self, asker: Asker, buffer: &MarshallBuffer) -> Answer {
+    pub(crate) fn commit(&mut self, asker: Asker, buffer: MarshallBuffer) -> Answer {
         let Some(session) = self
             .local_client(asker)
             .and_then(|client| self.proxy.session(client))
@@ -116,16 +116,17 @@ impl Node {
             ));
             return Answer::Status(-1);
         }
+        let db_id = buffer.db_id;
         let taken = self.databases.commit(&mut self.shared, asker, buffer);
         let running = self
             .databases
-            .find(buffer.db_id)
+            .find(db_id)
             .is_some_and(|db| db.commit.is_some());
         if taken
             && running
             && let Some(session) = self.proxy.session_mut(asker.client)
         {
-            session.committing = Some(buffer.db_id);
+            session.committing = Some(db_id);
         }
         Answer::taken(taken)
     }

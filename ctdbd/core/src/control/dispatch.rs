@@ -284,7 +284,7 @@ impl Node {
             }
             Request::StartPersistentUpdate(()) => self.count_update(asker, true),
             Request::CancelPersistentUpdate(()) => self.count_update(asker, false),
-            Request::Trans3Commit(buffer) => self.commit(asker, &buffer),
+            Request::Trans3Commit(buffer) => self.commit(asker, buffer),
             Request::GetDbSeqnum(request) => Answer::maybe(
                 databases
                     .find(request.db_id)

@@ -57,7 +57,7 @@ pub struct Updating {
 impl Databases {
     /// TRANS3_COMMIT of a local client. The caller has checked the client and remembers its commit
     /// when this returns true.
-    pub fn commit(&mut self, cx: &mut Shared, asker: Asker, buffer: &MarshallBuffer) -> bool {
+    pub fn commit(&mut self, cx: &mut Shared, asker: Asker, buffer: MarshallBuffer) -> bool {
         if cx.recovery_mode != RecoveryMode::Normal {
             cx.info("a transaction cannot be committed while a recovery is under way");
             return false;
@@ -95,7 +95,7 @@ impl Databases {
                 commit: id,
                 node,
             };
-            if !cx.control::<UpdateRecord>(node, buffer, asker.client, pending) {
+            if !cx.control::<UpdateRecord>(node, &buffer, asker.client, pending) {
                 cx.recall_all(|p| matches!(p, Pending::Commit { db: d, commit, .. } if *d == db.id && *commit == id));
                 cx.recovery_mode = RecoveryMode::Active;
                 return false;
@@ -117,7 +117,7 @@ impl Databases {
             id,
             asker,
             generation: cx.vnn_map.generation,
-            buffer: buffer.clone(),
+            buffer,
             tries: TRIES,
             waiting,
             failed: false,
