@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use ctdb_protocol::control;
 use ctdb_protocol::id::{ClientId, Generation, Pnn, ReqId};
-use ctdb_protocol::packet::{Packet, ReqCall};
+use ctdb_protocol::packet::Packet;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::Text;
 use ctdb_protocol::types::{
-    CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecData, RecordFlags,
-    TraverseStart, VnnMap,
+    CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecData, RecordFlags, TraverseStart, VnnMap,
 };
 use ctdb_protocol::wire::{all, encode};
 
@@ -132,24 +131,13 @@ fn calls_for_one_key_share_one_fetch() {
 fn read_only_copies_are_given_out_and_called_back() {
     let mut cluster = Cluster::running(3);
     let db = cluster.attach(DB);
-    for index in 0..3 {
-        let client = cluster.connect(index);
-        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
-    }
+    cluster.track_copies(db);
     let writer = cluster.connect(0);
     cluster.call(writer, db, b"key", CallFunction::NULL);
     cluster.files[0].client_stores(DB, b"key", b"one");
     for index in [1, 2] {
         let reader = cluster.connect(index);
-        let call = ReqCall {
-            flags: CallFlags::WANT_READONLY,
-            db_id: db,
-            callid: CallFunction::FETCH,
-            hopcount: 0,
-            key: Bytes::from_static(b"key"),
-            calldata: Bytes::new(),
-        };
-        cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+        cluster.want_copy(reader, db, b"key");
         let got = answers(&mut cluster, reader);
         assert_eq!(got[0].1.as_ref(), b"one");
         let (header, data) = cluster.files[index].record(DB, b"key").unwrap();
@@ -301,14 +289,7 @@ fn a_transaction_reaches_every_node_or_is_left_to_a_recovery() {
         RecoveryMode::Active
     );
     cluster.recover();
-    let statuses: Vec<i32> = cluster
-        .received(client)
-        .into_iter()
-        .filter_map(|(_, packet)| match packet {
-            Packet::ReplyControl(reply) => Some(reply.status),
-            _ => None,
-        })
-        .collect();
+    let statuses = cluster.statuses(client);
     assert_eq!(statuses, [2], "answered when the recovery has ended");
 }
 
@@ -334,14 +315,7 @@ fn a_node_that_leaves_a_recovery_late_is_asked_again() {
     let other = cluster.connect(0);
     cluster.must::<control::SetRecmode>(other, Pnn(2), &ctdb_protocol::types::RecoveryMode::NORMAL);
     cluster.pass(200_000);
-    let statuses: Vec<i32> = cluster
-        .received(client)
-        .into_iter()
-        .filter_map(|(_, packet)| match packet {
-            Packet::ReplyControl(reply) => Some(reply.status),
-            _ => None,
-        })
-        .collect();
+    let statuses = cluster.statuses(client);
     assert_eq!(statuses, [0]);
     assert_eq!(
         cluster.nodes[1].shared().recovery_mode,

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bytes::Bytes;
 use ctdb_config::nodes::NodeLine;
 use ctdb_config::tunables::Tunables;
-use ctdb_protocol::control::Control;
+use ctdb_protocol::control::{Control, SetDbReadonly};
 use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn, ReqId};
 use ctdb_protocol::packet::{self, Header, Packet, ReplyControl, ReqCall, ReqControl, ReqMessage};
 use ctdb_protocol::srvid::Srvid;
@@ -365,6 +365,38 @@ impl Cluster {
             .expect("an answer");
         assert_eq!(reply.status, 0, "{} to node {dest}: {reply:?}", C::NAME);
         all(&reply.data).expect("a reply of the right type")
+    }
+
+    /// The statuses of the controls that were answered to this client since the last look.
+    pub(crate) fn statuses(&mut self, client: (usize, ClientId)) -> Vec<i32> {
+        let answers = self.received(client).into_iter();
+        answers
+            .filter_map(|(_, packet)| match packet {
+                Packet::ReplyControl(reply) => Some(reply.status),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Every node may give out read-only copies of this database's records.
+    pub(crate) fn track_copies(&mut self, db: DbId) {
+        for index in 0..self.nodes.len() {
+            let client = self.connect(index);
+            self.must::<SetDbReadonly>(client, Pnn::CURRENT, &db);
+        }
+    }
+
+    /// A client asks node 0 for a read-only copy of a record.
+    pub(crate) fn want_copy(&mut self, reader: (usize, ClientId), db: DbId, key: &'static [u8]) {
+        let call = ReqCall {
+            flags: CallFlags::WANT_READONLY,
+            db_id: db,
+            callid: CallFunction::FETCH,
+            hopcount: 0,
+            key: Bytes::from_static(key),
+            calldata: Bytes::new(),
+        };
+        self.send(reader, Pnn(0), &Packet::ReqCall(call));
     }
 
     /// Attaches a volatile database everywhere.

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use ctdb_protocol::control::{self, Control};
 use ctdb_protocol::hash::hash;
 use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
-use ctdb_protocol::packet::{Packet, ReqCall};
+use ctdb_protocol::packet::Packet;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::{CountedText, Text};
 use ctdb_protocol::types::{
-    CallFlags, CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecordFlags, Tunable,
+    CallFunction, DbVacuum, LtdbHeader, MarshallBuffer, RecordFlags, Tunable,
 };
 use ctdb_protocol::wire::encode;
 
@@ -179,21 +179,10 @@ fn r29_one_database_after_the_other_is_vacuumed() {
 fn r31_calls_that_wait_for_a_revoke_go_on_when_its_writer_is_gone() {
     let mut cluster = Cluster::running(3);
     let db = cluster.attach(DB);
-    for index in 0..3 {
-        let client = cluster.connect(index);
-        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
-    }
+    cluster.track_copies(db);
     record_on(&mut cluster, db, 0, b"key", b"one");
     let reader = cluster.connect(1);
-    let call = ReqCall {
-        flags: CallFlags::WANT_READONLY,
-        db_id: db,
-        callid: CallFunction::FETCH,
-        hopcount: 0,
-        key: Bytes::from_static(b"key"),
-        calldata: Bytes::new(),
-    };
-    cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+    cluster.want_copy(reader, db, b"key");
     assert_eq!(calls_answered(&mut cluster, reader), 1);
     // The holder of the copy is silent, so the revoke takes until its time-out.
     cluster.mute = Some(1);
@@ -227,21 +216,10 @@ fn r31_calls_that_wait_for_a_revoke_go_on_when_its_writer_is_gone() {
 fn r31_a_revoke_from_a_holder_that_is_gone_is_tried_once_a_second() {
     let mut cluster = Cluster::running(3);
     let db = cluster.attach(DB);
-    for index in 0..3 {
-        let client = cluster.connect(index);
-        cluster.must::<control::SetDbReadonly>(client, Pnn::CURRENT, &db);
-    }
+    cluster.track_copies(db);
     record_on(&mut cluster, db, 0, b"key", b"one");
     let reader = cluster.connect(1);
-    let call = ReqCall {
-        flags: CallFlags::WANT_READONLY,
-        db_id: db,
-        callid: CallFunction::FETCH,
-        hopcount: 0,
-        key: Bytes::from_static(b"key"),
-        calldata: Bytes::new(),
-    };
-    cluster.send(reader, Pnn(0), &Packet::ReqCall(call));
+    cluster.want_copy(reader, db, b"key");
     cluster.mute = Some(1);
     let writer = cluster.connect(0);
     cluster.call(writer, db, b"key", CallFunction::NULL);
@@ -294,14 +272,7 @@ fn an_attach_during_the_scripts_of_the_first_recovery_is_served_after_them() {
     assert!(reply.is_none(), "not before the node has started");
     cluster.must::<control::EndRecovery>(client, Pnn::CURRENT, &());
     cluster.pass(2_000_000);
-    let statuses: Vec<i32> = cluster
-        .received(client)
-        .into_iter()
-        .filter_map(|(_, packet)| match packet {
-            Packet::ReplyControl(reply) => Some(reply.status),
-            _ => None,
-        })
-        .collect();
+    let statuses = cluster.statuses(client);
     assert_eq!(statuses, [0]);
 }
 
