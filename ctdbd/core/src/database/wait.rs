@@ -148,10 +148,7 @@ impl Db {
         let waited_s = cx.now.seconds_since(wait.since_us);
         cx.statistics.count(|s| s.lock_done(waited_s));
         self.counters.lock_done(waited_s);
-        let parked = u32::try_from(queue.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        cx.statistics
-            .count(|s| s.locks.num_pending = s.locks.num_pending.saturating_sub(parked));
-        self.counters.locks.num_pending = self.counters.locks.num_pending.saturating_sub(parked);
+        self.none_pending(cx, &queue);
         self.table.mark(&key);
         self.serving = Some(chain);
         queue
@@ -176,9 +173,18 @@ impl Db {
     pub fn wait_failed(&mut self, cx: &mut Shared, chain: u32) -> VecDeque<Parked> {
         cx.statistics.count(|s| s.lock_failed());
         self.counters.lock_failed();
-        self.waits
-            .remove(&chain)
-            .map(|wait| wait.queue)
-            .unwrap_or_default()
+        let wait = self.waits.remove(&chain);
+        let queue = wait.map(|wait| wait.queue).unwrap_or_default();
+        self.none_pending(cx, &queue);
+        queue
+    }
+
+    /// The packets of a queue do not wait for its lock any more; the first one never counted as pending,
+    /// since the wait is its own.
+    fn none_pending(&mut self, cx: &mut Shared, queue: &VecDeque<Parked>) {
+        let parked = u32::try_from(queue.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        cx.statistics
+            .count(|s| s.locks.num_pending = s.locks.num_pending.saturating_sub(parked));
+        self.counters.locks.num_pending = self.counters.locks.num_pending.saturating_sub(parked);
     }
 }
