@@ -91,6 +91,18 @@ pub enum LockAnswer {
     Failed,
 }
 
+impl LockAnswer {
+    /// What upstream's log says of a lock that was not taken. It logs contention too; here the losers of
+    /// each election would, although nothing is wrong.
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Held | Self::Contended => None,
+            Self::TimedOut => Some("timeout"),
+            Self::Failed => Some("unknown error"),
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -650,6 +662,10 @@ impl Leader {
                 return;
             }
             self.lock = Lock::Held;
+            out.push(Effect::Log(format!(
+                "Took cluster lock, leader={}",
+                self.settings.own
+            )));
             self.lead(now, out);
             return;
         }
@@ -664,9 +680,9 @@ impl Leader {
         if self.deadline.is_none() {
             self.wait_for_leader(now);
         }
-        if !matches!(answer, LockAnswer::Contended) {
+        if let Some(reason) = answer.reason() {
             out.push(Effect::Log(format!(
-                "Unable to take cluster lock - {answer:?}"
+                "Unable to take cluster lock - {reason}"
             )));
         }
     }
