@@ -313,6 +313,7 @@ impl Node {
             Timer::CommitAgain(db, id, node) => {
                 self.databases.commit_again(cx, db, id, node);
             }
+            Timer::LateUpdate(number) => databases.late_expired(cx, number),
             Timer::Update(ticket) => update_timed_out(cx, ticket),
             Timer::BanEnd => cluster.ban_ended(cx, databases, failover),
             Timer::DropAllAddresses => {

@@ -220,6 +220,8 @@ pub enum Timer {
     Commit(DbId, u64),
     /// A node that refused its part of a commit is asked again.
     CommitAgain(DbId, u64, Pnn),
+    /// An UPDATE_RECORD that waits for the end of a recovery has waited long enough.
+    LateUpdate(u64),
     /// A transaction of UPDATE_RECORD took too long.
     Update(Ticket),
     /// A ban ends.

@@ -199,4 +199,5 @@ fn become_normal(cx: &mut Shared, databases: &mut Databases) {
     cx.notice("Recovery mode set to NORMAL");
     cx.recovery_mode = RecoveryMode::Normal;
     databases.deferred_soon(cx);
+    databases.serve_late(cx);
 }

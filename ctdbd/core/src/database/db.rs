@@ -39,6 +39,8 @@ pub struct Db {
     pub tracking: Option<Box<dyn Tracking>>,
     /// Generation of the last recovery that this database took part in.
     pub generation: Generation,
+    /// The recovery that this node has not left yet is done with it.
+    pub rebuilt: bool,
     /// Whether the whole file is locked for a recovery.
     pub freeze: Freeze,
     /// Open recovery transaction and its number.
@@ -110,6 +112,7 @@ impl Db {
             table,
             tracking: None,
             generation,
+            rebuilt: false,
             freeze: Freeze::Thawed,
             transaction: None,
             replacing: None,

@@ -29,6 +29,12 @@ pub enum Freeze {
 }
 
 impl Freeze {
+    /// Nobody holds the lock, and nobody waits for it.
+    #[must_use]
+    pub fn is_thawed(&self) -> bool {
+        matches!(self, Self::Thawed)
+    }
+
     /// The lock is held.
     #[must_use]
     pub fn is_frozen(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod counters;
 pub mod db;
 pub mod freeze;
 pub mod hot_keys;
+pub mod late;
 pub mod migrate;
 pub mod persistent;
 pub mod pull;
@@ -38,6 +39,8 @@ pub struct Databases {
     pub order: Vec<DbId>,
     /// Attaches that wait for the end of a recovery.
     pub deferred: attach::Deferred,
+    /// Updates that came while this node was leaving a recovery.
+    pub late: late::LateUpdates,
     /// Who waits until every database is frozen (FREEZE); see [`freeze`].
     pub freeze_all: freeze::FreezeAll,
     /// Srvids under which record buffers of a recovery arrive.

@@ -239,6 +239,9 @@ impl Databases {
     /// UPDATE_RECORD of any node; false when it is refused.
     pub fn update(&mut self, cx: &mut Shared, asker: Asker, id: DbId, buffer: Bytes) -> bool {
         if cx.recovery_mode != RecoveryMode::Normal {
+            if self.keep_late(cx, asker, id, &buffer) {
+                return true;
+            }
             cx.info("records cannot be updated while a recovery is under way");
             return false;
         }

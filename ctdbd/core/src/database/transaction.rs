@@ -75,6 +75,7 @@ impl Db {
             return false;
         }
         self.generation = tid;
+        self.rebuilt = true;
         self.kind != Kind::Persistent || self.note_health(cx)
     }
 

@@ -1,15 +1,17 @@
 //! Commits beside recoveries.
 
 use bytes::Bytes;
-use ctdb_protocol::control::{Control, DbAttachPersistent, EndRecovery, SetVnnMap, Trans3Commit};
+use ctdb_protocol::control::{
+    Control, DbAttachPersistent, EndRecovery, SetRecmode, SetVnnMap, Trans3Commit, UpdateRecord,
+};
 use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn, ReqId};
-use ctdb_protocol::packet::Packet;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::Text;
 use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, RecordFlags, VnnMap};
 use ctdb_protocol::wire::encode;
 
 use super::{Cluster, pnn};
+use crate::shared::RecoveryMode;
 
 type Client = (usize, ClientId);
 
@@ -30,19 +32,9 @@ fn new_generation(cluster: &mut Cluster, client: Client) {
         generation: Generation(77),
         nodes: vec![pnn(0), pnn(1)],
     };
-    cluster.nodes[0].shared.recovery_mode = crate::shared::RecoveryMode::Active;
+    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Active;
     cluster.must::<SetVnnMap>(client, pnn(0), &map);
-    cluster.nodes[0].shared.recovery_mode = crate::shared::RecoveryMode::Normal;
-}
-
-fn statuses(cluster: &mut Cluster, client: Client) -> Vec<i32> {
-    let received = cluster.received(client).into_iter();
-    received
-        .filter_map(|(_, packet)| match packet {
-            Packet::ReplyControl(reply) => Some(reply.status),
-            _ => None,
-        })
-        .collect()
+    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Normal;
 }
 
 fn attached() -> (Cluster, Client, Client, DbId) {
@@ -59,7 +51,7 @@ fn a_commit_from_before_the_recovery_is_ended_by_it() {
     begin_commit(&mut cluster, client, db);
     new_generation(&mut cluster, leader);
     cluster.must::<EndRecovery>(leader, pnn(0), &());
-    assert_eq!(statuses(&mut cluster, client), [2]);
+    assert_eq!(cluster.statuses(client), [2]);
 }
 
 /// A node that leaves the recovery first can be asked to commit before END_RECOVERY comes, while others
@@ -70,5 +62,65 @@ fn a_commit_from_after_the_recovery_is_not_ended_by_it() {
     new_generation(&mut cluster, leader);
     begin_commit(&mut cluster, client, db);
     cluster.must::<EndRecovery>(leader, pnn(0), &());
-    assert_eq!(statuses(&mut cluster, client), []);
+    assert_eq!(cluster.statuses(client), []);
+}
+
+/// Node 0, out of a recovery already, tells node 1 to store its part of a commit.
+/// Its answer, if it answers at once.
+fn tell_node_1(cluster: &mut Cluster, sender: Client, db: DbId) -> Option<i32> {
+    let mut buffer = MarshallBuffer::new(db);
+    let value = LtdbHeader::new(1, pnn(0), RecordFlags::empty()).join(b"value");
+    buffer.push(ReqId(0), b"key", &value);
+    let data = Bytes::from(encode(&buffer));
+    let answer = cluster.control_raw(sender, pnn(1), UpdateRecord::CODE, Srvid(0), data);
+    answer.map(|answer| answer.status)
+}
+
+fn node_1_is_leaving_a_recovery() -> (Cluster, Client, DbId) {
+    let (mut cluster, client, _, db) = attached();
+    cluster.nodes[1].shared.recovery_mode = RecoveryMode::Active;
+    cluster.nodes[1].databases.find(db).unwrap().rebuilt = true;
+    (cluster, client, db)
+}
+
+fn leave(cluster: &mut Cluster) {
+    let leader = cluster.connect(0);
+    cluster.must::<SetRecmode>(leader, pnn(1), &ctdb_protocol::types::RecoveryMode::NORMAL);
+}
+
+#[test]
+fn an_update_that_comes_a_moment_too_early_is_kept_until_the_recovery_is_left() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    let answer = tell_node_1(&mut cluster, client, db);
+    assert_eq!(answer, None, "neither stored nor refused");
+    leave(&mut cluster);
+    assert_eq!(cluster.statuses(client), [0]);
+    let (_, data) = cluster.files[1].record("p.tdb", b"key").unwrap();
+    assert_eq!(data, b"value");
+}
+
+#[test]
+fn an_update_is_not_kept_for_a_database_that_is_not_rebuilt_yet() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    cluster.nodes[1].shared.vnn_map.generation = Generation(77);
+    assert_eq!(tell_node_1(&mut cluster, client, db), Some(-1));
+}
+
+#[test]
+fn an_update_that_was_kept_does_not_outlive_another_recovery() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    assert_eq!(tell_node_1(&mut cluster, client, db), None);
+    cluster.nodes[1].shared.vnn_map.generation = Generation(77);
+    cluster.nodes[1].databases.find(db).unwrap().generation = Generation(77);
+    leave(&mut cluster);
+    assert_eq!(cluster.statuses(client), [-1]);
+    assert!(cluster.files[1].record("p.tdb", b"key").is_none());
+}
+
+#[test]
+fn an_update_is_not_kept_for_ever() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    assert_eq!(tell_node_1(&mut cluster, client, db), None);
+    cluster.pass(6_000_000);
+    assert_eq!(cluster.statuses(client), [-1]);
 }
