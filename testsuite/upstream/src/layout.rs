@@ -90,10 +90,7 @@ fn mixed(options: &Options, nodes: &[NodeProgram], root: &Path) -> Result<()> {
     }
     let mut script = String::from("#!/bin/sh\ncase \"${CTDB_BASE##*/}\" in\n");
     for (number, node) in nodes.iter().enumerate() {
-        script.push_str(&format!(
-            "node.{number}) {} ;;\n",
-            command(options, *node, &rust)?
-        ));
+        script.push_str(&format!("node.{number}) {} ;;\n", command(options, *node)?));
     }
     script.push_str("*) echo \"no program for $CTDB_BASE\" >&2; exit 1 ;;\nesac\n");
     fs::write(&daemon, script)?;
@@ -102,9 +99,10 @@ fn mixed(options: &Options, nodes: &[NodeProgram], root: &Path) -> Result<()> {
 }
 
 /// The shell words that start a node's daemon, with helpers of its own kind.
-fn command(options: &Options, node: NodeProgram, rust: &Path) -> Result<String> {
+fn command(options: &Options, node: NodeProgram) -> Result<String> {
     let NodeProgram::C(suite) = node else {
-        return Ok(format!("exec '{}' \"$@\"", rust.join("ctdbd").display()));
+        // Found from the script itself, so that the root can be moved.
+        return Ok("exec \"${0%/*}/../rust/ctdbd\" \"$@\"".to_owned());
     };
     let programs = source::package(&options.top, suite)?;
     let mut words = String::new();
