@@ -156,6 +156,15 @@ impl Client {
         *self.shared.closed.borrow()
     }
 
+    /// For a client with many requests in flight: what is sent in one turn of the loop leaves in one
+    /// write at its end, instead of each packet at once. The loop has to go on for that: a program
+    /// that sends and ends loses its last words.
+    pub fn gather(&self) {
+        if let Outgoing::Socket(socket) = &self.shared.outgoing {
+            socket.gather();
+        }
+    }
+
     /// Calls a function on a record, which migrates as `flags` say.
     ///
     /// # Errors

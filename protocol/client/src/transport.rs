@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -42,6 +43,8 @@ impl Outgoing {
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: OwnedWriteHalf,
+    /// Packets wait for the end of the loop's turn, to leave together.
+    gathers: AtomicBool,
     queue: Mutex<BytesMut>,
     queued: Notify,
 }
@@ -55,6 +58,7 @@ pub(crate) async fn connect(path: &Path) -> io::Result<(Socket, Incoming)> {
     let (incoming, stream) = UnixStream::connect(path).await?.into_split();
     let socket = Socket {
         stream,
+        gathers: AtomicBool::new(false),
         queue: Mutex::default(),
         queued: Notify::new(),
     };
@@ -62,11 +66,17 @@ pub(crate) async fn connect(path: &Path) -> io::Result<(Socket, Incoming)> {
 }
 
 impl Socket {
+    /// From now on packets leave together.
+    pub(crate) fn gather(&self) {
+        self.gathers.store(true, Ordering::Relaxed);
+    }
+
     /// Writes what the socket takes now; the rest is [`Socket::flush`]'s.
     fn send(&self, packet: &[u8]) {
         let mut queue = lock(&self.queue);
         let mut rest = packet;
-        while queue.is_empty() && !rest.is_empty() {
+        let at_once = !self.gathers.load(Ordering::Relaxed);
+        while at_once && queue.is_empty() && !rest.is_empty() {
             match self.stream.try_write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -92,7 +92,9 @@ async fn migrate(client: &Client, id: DbId, start: u32, end: Instant) -> u64 {
 async fn connect_all(options: &Options) -> Result<(Vec<Client>, Pnn), Failure> {
     let mut clients = Vec::new();
     for _ in 0..options.clients.max(1) {
-        clients.push(options.connect().await?);
+        let client = options.connect().await?;
+        client.gather();
+        clients.push(client);
     }
     let pnn = clients[0].pnn().await?;
     Ok((clients, pnn))
