@@ -446,11 +446,12 @@ impl Drive {
                 ticket,
                 path,
                 open_flags,
+                limit,
             } => {
                 let job = Job {
                     path,
                     open_flags,
-                    work: Work::Repack,
+                    work: Work::Repack(limit),
                 };
                 self.parts.records.start(ticket, &job, &mut self.inputs);
             }

@@ -196,7 +196,7 @@ pub enum Effect {
         /// `u32 db_id, u32 count, records`.
         buffer: Bytes,
     },
-    /// Repack a file outside of the loop; answered by `RepackDone`.
+    /// Repack a file that has many free areas, outside of the loop; answered by `RepackDone`.
     Repack {
         /// Names the request.
         ticket: Ticket,
@@ -204,6 +204,8 @@ pub enum Effect {
         path: String,
         /// Flags that the file is to be opened with.
         open_flags: i32,
+        /// So many free areas are too many (RepackLimit).
+        limit: u32,
     },
     /// Read the machine's addresses; answered by `SystemAddresses`.
     ReadAddresses,

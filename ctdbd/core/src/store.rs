@@ -138,11 +138,6 @@ pub trait Table {
     fn enable_sequence_number(&mut self);
     /// Raises the sequence number by one.
     fn increment_sequence_number(&mut self);
-    /// Length of the free list.
-    ///
-    /// # Errors
-    /// The list cannot be read (or is locked: then try later).
-    fn freelist_size(&mut self) -> StoreResult<u32>;
     /// Makes the file durable.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ impl Records {
         let kind = match job.work {
             Work::Scan(_) => Kind::Scan,
             Work::Update(..) => Kind::Update,
-            Work::Repack => Kind::Repack,
+            Work::Repack(_) => Kind::Repack,
         };
         let task = Task {
             ticket,

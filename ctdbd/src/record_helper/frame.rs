@@ -34,8 +34,8 @@ pub enum Work {
     Scan(ScanFilter),
     /// Store a marshalled buffer in one transaction.
     Update(Rule, Bytes),
-    /// Repack the file.
-    Repack,
+    /// Repack the file if it has so many free areas.
+    Repack(u32),
 }
 
 /// What a helper answers.
@@ -103,7 +103,7 @@ impl Job {
             Work::Scan(ScanFilter::DeletedBy(pnn)) => (4, pnn.0, &[][..]),
             Work::Update(Rule::Store, buffer) => (5, 0, &buffer[..]),
             Work::Update(Rule::Replace, buffer) => (6, 0, &buffer[..]),
-            Work::Repack => (7, 0, &[][..]),
+            Work::Repack(limit) => (7, *limit, &[][..]),
         };
         framed(kind, |out| {
             out.put_i32_ne(self.open_flags);
@@ -122,7 +122,8 @@ impl Job {
             return Ok(None);
         };
         let open_flags = number(&mut body)?.cast_signed();
-        let pnn = Pnn(number(&mut body)?);
+        let argument = number(&mut body)?;
+        let pnn = Pnn(argument);
         let path = text(&take(&mut body)?)?;
         let buffer = take(&mut body)?;
         let work = match kind {
@@ -132,7 +133,7 @@ impl Job {
             4 => Work::Scan(ScanFilter::DeletedBy(pnn)),
             5 => Work::Update(Rule::Store, buffer),
             6 => Work::Update(Rule::Replace, buffer),
-            7 => Work::Repack,
+            7 => Work::Repack(argument),
             _ => return Err(BadFrame),
         };
         Ok(Some(Self {
@@ -193,7 +194,7 @@ mod tests {
             Work::Scan(ScanFilter::DeletedBy(Pnn(4))),
             Work::Update(Rule::Store, Bytes::from_static(b"abc")),
             Work::Update(Rule::Replace, Bytes::new()),
-            Work::Repack,
+            Work::Repack(10_000),
         ];
         for work in works {
             let job = Job {

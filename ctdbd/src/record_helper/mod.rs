@@ -96,6 +96,10 @@ fn perform(file: Tdb, job: &Job, link: &mut Link) -> Result<(), String> {
     match &job.work {
         Work::Scan(filter) => scan::run(&file, *filter, link),
         Work::Update(rule, buffer) => update::run(file, &job.path, *rule, buffer),
-        Work::Repack => file.repack().map_err(|e| e.to_string()),
+        Work::Repack(limit) => match file.freelist_size() {
+            Ok(areas) if areas < *limit => Ok(()),
+            Ok(_) => file.repack().map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        },
     }
 }

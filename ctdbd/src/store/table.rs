@@ -179,10 +179,6 @@ impl Table for TdbTable {
         self.file.increment_seqnum();
     }
 
-    fn freelist_size(&mut self) -> StoreResult<u32> {
-        self.file.freelist_size().map_err(failed)
-    }
-
     fn sync(&mut self) -> StoreResult<()> {
         let Some(fd) = self.file.fd() else {
             return Ok(());

@@ -311,10 +311,6 @@ impl Table for MemTable {
         self.file.borrow_mut().sequence += 1;
     }
 
-    fn freelist_size(&mut self) -> StoreResult<u32> {
-        Ok(0)
-    }
-
     fn sync(&mut self) -> StoreResult<()> {
         Ok(())
     }

@@ -81,6 +81,8 @@ pub struct Db {
     pub counters: DbCounters,
     /// Vacuum runs since the last full one.
     pub fast_runs: u32,
+    /// Records have been deleted since the file's free areas were last counted.
+    pub holes: bool,
 }
 
 impl std::fmt::Debug for Db {
@@ -133,6 +135,7 @@ impl Db {
             sequence: None,
             counters: DbCounters::default(),
             fast_runs: 0,
+            holes: false,
         }
     }
 

@@ -23,7 +23,7 @@ use super::{Databases, Db};
 use crate::effect::{Effect, ScanFilter, Ticket};
 use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
-use crate::store::TryLock;
+use crate::store::{StoreResult, TryLock};
 use crate::timer::TimerId;
 
 /// Records that one slice works on.
@@ -54,7 +54,7 @@ enum Step {
     Ask(VecDeque<Pnn>),
     /// What all others have deleted is deleted here.
     Delete(VecDeque<Emptied>),
-    /// The file is being repacked.
+    /// The file's free areas are counted, and it is repacked when there are too many.
     Repack,
 }
 
@@ -70,6 +70,7 @@ pub struct Run {
     elsewhere: BTreeMap<Pnn, Vec<Bytes>>,
     /// Records that every other node is to delete.
     everywhere: BTreeMap<Bytes, LtdbHeader>,
+    full: bool,
     asker: Option<Asker>,
     limit: TimerId,
     failed: bool,
@@ -132,7 +133,7 @@ impl Databases {
         };
         db.fast_runs = if full { 0 } else { db.fast_runs + 1 };
         let idle = db.delete_queue.is_empty() && db.fetch_queue.is_empty();
-        if idle && !full && asker.is_none() && cx.tunables.repack_limit() == 0 {
+        if idle && !full && asker.is_none() && !db.holes {
             return;
         }
         let emptied = std::mem::take(&mut db.delete_queue);
@@ -152,6 +153,7 @@ impl Databases {
             emptied,
             elsewhere: BTreeMap::new(),
             everywhere: BTreeMap::new(),
+            full,
             asker,
             limit,
             failed: false,
@@ -435,7 +437,7 @@ impl Run {
                 if !done {
                     return Progress::Again;
                 }
-                self.repack_if_needed(cx, db)
+                self.repack_if_fragmented(cx, db)
             }
         }
     }
@@ -455,7 +457,7 @@ impl Run {
                 }
             } else if header.flags.contains(RecordFlags::MIGRATED_WITH_DATA) {
                 self.everywhere.insert(key.clone(), header);
-            } else if let Err(error) = db.table.delete(&key) {
+            } else if let Err(error) = db.delete(&key) {
                 cx.error(format!("{}: cannot delete a record: {error}", db.name));
             }
         }
@@ -480,10 +482,12 @@ impl Run {
         self.step = Step::Ask(others.collect());
     }
 
-    fn repack_if_needed(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
+    /// Counting walks the whole list of free areas under its lock, so a helper does it, and only where
+    /// there can be more of them than last time: after a full run, or when records have been deleted.
+    fn repack_if_fragmented(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
         let limit = cx.tunables.repack_limit();
-        let long = limit > 0 && db.table.freelist_size().is_ok_and(|size| size >= limit);
-        if !long {
+        let holes = std::mem::take(&mut db.holes);
+        if limit == 0 || !(holes || self.full || self.asker.is_some()) {
             return Progress::Done;
         }
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
@@ -492,6 +496,7 @@ impl Run {
             ticket,
             path,
             open_flags,
+            limit,
         });
         self.step = Step::Repack;
         Progress::Wait
@@ -577,7 +582,7 @@ fn delete_here(cx: &mut Shared, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
     });
     if unchanged
         && db.lmaster(cx, key) == Some(cx.pnn)
-        && let Err(error) = db.table.delete(key)
+        && let Err(error) = db.delete(key)
     {
         cx.error(format!("{}: cannot delete a record: {error}", db.name));
     }
@@ -585,6 +590,12 @@ fn delete_here(cx: &mut Shared, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
 }
 
 impl Db {
+    /// Deletes a record, which leaves a hole in the file.
+    fn delete(&mut self, key: &[u8]) -> StoreResult<()> {
+        self.holes = true;
+        self.table.delete(key)
+    }
+
     /// Deletes this node's copy of a record for its lmaster. True when there is none afterwards.
     fn try_delete(&mut self, cx: &mut Shared, record: RecordRef<'_>) -> bool {
         let Ok(given) = record.header().map(|(header, _)| header) else {
@@ -603,10 +614,10 @@ impl Db {
                 let may = stored.header.rsn <= given.rsn
                     && !flags.intersects(RecordFlags::RO_FLAGS)
                     && stored.header.dmaster != cx.pnn;
-                may && self.table.delete(&key).is_ok()
+                may && self.delete(&key).is_ok()
             }
             // Absent, or shorter than a header: corrupt, hence deleted.
-            Ok(None) => self.table.delete(&key).is_ok(),
+            Ok(None) => self.delete(&key).is_ok(),
             Err(_) => false,
         };
         self.unlock(&key);

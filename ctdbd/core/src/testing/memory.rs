@@ -245,10 +245,6 @@ impl Table for MemoryTable {
         self.sequence += 1;
     }
 
-    fn freelist_size(&mut self) -> StoreResult<u32> {
-        Ok(0)
-    }
-
     fn sync(&mut self) -> StoreResult<()> {
         Ok(())
     }

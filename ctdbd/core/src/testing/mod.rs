@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) scans: u64,
     /// Do not answer them.
     pub(crate) hold_scans: bool,
+    /// The limits of the repacks that were asked for.
+    pub(crate) repacks: Vec<u32>,
     /// Those that were not answered.
     pub(crate) held_scans: Vec<(usize, Ticket)>,
     /// A node that nobody hears.
@@ -106,6 +108,7 @@ impl Cluster {
             grant: true,
             scans: 0,
             hold_scans: false,
+            repacks: Vec::new(),
             held_scans: Vec::new(),
             mute: None,
             resigned: Vec::new(),
@@ -251,6 +254,10 @@ impl Cluster {
                         complete: true,
                     },
                 ));
+            }
+            Effect::Repack { ticket, limit, .. } => {
+                self.repacks.push(limit);
+                queue.push_back((index, Input::RepackDone { ticket }));
             }
             Effect::ReadAddresses => {
                 queue.push_back((

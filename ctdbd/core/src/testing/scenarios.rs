@@ -176,6 +176,29 @@ fn r29_one_database_after_the_other_is_vacuumed() {
 }
 
 #[test]
+fn free_areas_are_counted_after_runs_that_made_some_and_after_full_ones() {
+    let mut cluster = Cluster::running(1);
+    let db = cluster.attach(DB);
+    let client = cluster.connect(0);
+    let runs = |cluster: &mut Cluster, full| {
+        let request = DbVacuum { db_id: db, full };
+        let (data, code) = (Bytes::from(encode(&request)), control::DbVacuum::CODE);
+        cluster.control_raw(client, Pnn::CURRENT, code, Srvid(0), data);
+        cluster.pass(1_000_000);
+        std::mem::take(&mut cluster.repacks)
+    };
+    assert_eq!(runs(&mut cluster, false), [10_000], "asked for");
+    assert_eq!(runs(&mut cluster, true), [10_000], "full");
+    cluster.pass(25_000_000);
+    assert_eq!(cluster.repacks, [0_u32; 0], "nothing was deleted");
+    record_on(&mut cluster, db, 0, b"key", b"");
+    let (header, _) = cluster.files[0].record(DB, b"key").unwrap();
+    cluster.nodes[0].databases.schedule(db, b"key", header);
+    cluster.pass(25_000_000);
+    assert_eq!(cluster.repacks, [10_000], "a record was deleted");
+}
+
+#[test]
 fn r31_calls_that_wait_for_a_revoke_go_on_when_its_writer_is_gone() {
     let mut cluster = Cluster::running(3);
     let db = cluster.attach(DB);
