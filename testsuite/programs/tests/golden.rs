@@ -25,12 +25,36 @@ fn vectors_of_both_seeds() {
     }
 }
 
+/// What each frame of a capture says of its CTDB packet's length; all there is has to be these packets.
+fn lengths(mut capture: &[u8]) -> Vec<u32> {
+    const FILE_HEADER: usize = 24;
+    const FRAME_HEADER: usize = 16;
+    const TAGS: usize = 20;
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+    let mut lengths = Vec::new();
+    capture = &capture[FILE_HEADER..];
+    while !capture.is_empty() {
+        let captured = word(&capture[8..]) as usize;
+        let (frame, rest) = capture[FRAME_HEADER..].split_at(captured);
+        let length = word(&frame[TAGS..]);
+        assert_eq!(captured - TAGS, length as usize);
+        lengths.push(length);
+        capture = rest;
+    }
+    lengths
+}
+
 #[test]
 fn capture_of_a_whole_life() {
     let file = std::env::temp_dir().join(format!("wire-check-{}.pcapng", std::process::id()));
     std::fs::write(&file, unpacked("three-c-nodes-4.22.pcapng.xz")).expect("temp is writable");
-    let tally = check_capture(&file).expect("the capture is read");
-    std::fs::remove_file(&file).expect("it was just written");
+    let cut = file.with_extension("cut");
+    let tally = check_capture(&file, Some(&cut)).expect("the capture is read");
+    let frames = lengths(&std::fs::read(&cut).expect("the cut is there"));
+    for file in [file, cut] {
+        std::fs::remove_file(&file).expect("it was just written");
+    }
+    assert_eq!(frames.len(), 42_928, "each packet in a frame");
     assert_eq!(
         tally,
         Tally {

@@ -1,4 +1,4 @@
-//! `wire-check [--pcap FILE]`: see [`ctdb_test_programs::wire_check`].
+//! `wire-check [--pcap FILE [--cut FILE]]`: see [`ctdb_test_programs::wire_check`].
 
 use std::process::ExitCode;
 

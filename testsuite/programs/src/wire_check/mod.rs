@@ -2,9 +2,11 @@
 //!
 //! Without arguments the bytes are vectors on standard input (`testsuite/vectors/README.md`); with
 //! `--pcap FILE` they are the CTDB packets of a capture, pcap or pcapng. Each mismatch is a line;
-//! the last line is `N ok, N failed`.
+//! the last line is `N ok, N failed`. `--cut FILE` also writes a capture with each packet in a frame of its own,
+//! for tshark.
 
 mod capture;
+mod cut;
 mod packets;
 mod streams;
 mod vector;
@@ -41,9 +43,12 @@ pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let tally = match arguments.as_slice() {
         [] => check_vectors(io::stdin().lock()),
-        [option, file] if option == "--pcap" => check_capture(Path::new(file)),
+        [option, file] if option == "--pcap" => check_capture(Path::new(file), None),
+        [option, file, second, cut] if option == "--pcap" && second == "--cut" => {
+            check_capture(Path::new(file), Some(Path::new(cut)))
+        }
         _ => {
-            eprintln!("Usage: wire-check < VECTORS | wire-check --pcap FILE");
+            eprintln!("Usage: wire-check < VECTORS | wire-check --pcap FILE [--cut FILE]");
             return ExitCode::from(2);
         }
     };
@@ -84,19 +89,26 @@ pub fn check_vectors(input: impl BufRead) -> io::Result<Tally> {
     Ok(tally)
 }
 
-/// Checks the packets of a capture.
+/// Checks the packets of a capture, and writes them to `cut`, one in a frame.
 ///
 /// # Errors
-/// When the file cannot be read or is no capture.
-pub fn check_capture(file: &Path) -> io::Result<Tally> {
+/// When a file cannot be read or written, or is no capture.
+pub fn check_capture(file: &Path, cut: Option<&Path>) -> io::Result<Tally> {
     let mut tally = Tally::default();
+    let mut cut = cut.map(cut::Cut::create).transpose()?;
+    let mut written = Ok(());
     let mut packets = packets::Packets::default();
     let mut streams = streams::Streams::default();
     capture::read(file, |segment| {
         streams.take(segment, |place, packet| {
+            if let (Some(cut), Ok(packet), Ok(())) = (&mut cut, &packet, &written) {
+                written = cut.put(tally.ok + tally.failed, packet);
+            }
             tally.count(&place, packet.and_then(|packet| packets.check(packet)));
         });
     })?;
+    written?;
+    cut.map_or(Ok(()), cut::Cut::finish)?;
     streams.finish(|place, why| tally.count(&place, Err(why)));
     Ok(tally)
 }
