@@ -209,10 +209,10 @@ def near(time, events):
 
 
 def table(steps):
-    names = ["drain", "stop", "package", "start", "addresses", "dwell"]
-    print(f"{'step':<22}" + "".join(f"{name:>10}" for name in names[:5]) + f"{'total':>10}")
+    ends = {"drain": "drained", "stop": "package", "package": "start", "start": "addresses", "addresses": "dwell"}
+    print(f"{'step':<22}" + "".join(f"{name:>10}" for name in ends) + f"{'total':>10}")
     for index, (host, times) in enumerate(steps):
-        row = [times[b] - times[a] for a, b in zip(names, names[1:])]
+        row = [times[end] - times[name] for name, end in ends.items()]
         what = "C to Rust" if index < len(steps) / 2 else "Rust to C"
         print(f"node {host}, {what:<14}" + "".join(f"{value:>10.1f}" for value in row) + f"{sum(row):>10.1f}")
 
@@ -230,7 +230,7 @@ def judge_all(logs, data):
 
 
 GOOD = {
-    "steps": "phase 100 0 drain\nphase 101 0 stop\nphase 102 0 package\nphase 103 0 start\n"
+    "steps": "phase 100 0 drain\nphase 100 0 drained\nphase 101 0 stop\nphase 102 0 package\nphase 103 0 start\n"
              "phase 105 0 addresses\nphase 106 0 dwell\nphase 110 0 end\nphase 111 0 over\n",
     "counters": "counter shared 3\ncounter client0 1\ncounter client1 1\ncounter client2 1\n",
     "address.0": "[2026-01-01T00:00:00.000000] Deleted 5: eth1    inet 10.88.0.101/24 scope global eth1\n",
