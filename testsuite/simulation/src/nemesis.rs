@@ -6,7 +6,7 @@ use std::time::Duration;
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{ContinueNode, DisableNode, EnableNode, SetBanState, StopNode};
 use ctdb_protocol::types::BanState;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cluster::Cluster;
 use crate::cluster_lock::Mood;
@@ -76,6 +76,8 @@ pub struct Nemesis {
     dice: Seed,
     /// Some volatile data may be gone with a node: counters need not add up.
     pub lost_data: bool,
+    /// When the last ban of its own ends.
+    bans_end: Instant,
 }
 
 impl Nemesis {
@@ -87,6 +89,7 @@ impl Nemesis {
             cluster,
             dice,
             lost_data: false,
+            bans_end: Instant::now(),
         }
     }
 
@@ -211,6 +214,8 @@ impl Nemesis {
                 world.fault("node banned", &about);
                 self.lost_data = true;
                 let time_s = u32::try_from(time.as_secs()).unwrap_or(0) + 1;
+                let end = Instant::now() + Duration::from_secs(u64::from(time_s));
+                self.bans_end = self.bans_end.max(end);
                 self.try_control::<SetBanState>(node, &BanState { pnn: node, time_s })
                     .await;
             }
@@ -266,6 +271,7 @@ impl Nemesis {
 
     /// Undoes all that is not undone yet.
     async fn mend(&self) {
+        sleep_until(self.bans_end).await;
         let world = &self.cluster.world;
         world.note(None, "all faults are over");
         world.network.heal();

@@ -42,6 +42,8 @@ pub struct Report {
     pub commits: u64,
     /// How the seed was set up, in words.
     pub kind: String,
+    /// Whether there was a cluster lock.
+    pub cluster_lock: bool,
     /// How long addresses were on two nodes while nothing new happened.
     pub longest: BTreeMap<Times, Duration>,
     /// How long each time was from begin to end, in tenths of a second.
@@ -155,6 +157,7 @@ pub fn run(setup: Setup, time: Duration) -> Report {
             increments: counts.values().sum(),
             commits: transactions.ledger.borrow().commits,
             kind: kind(&world.setup),
+            cluster_lock: world.setup.cluster_lock,
             longest: world.checkers.borrow().hosting.longest.clone(),
             windows_ds: world.checkers.borrow().hosting.windows_ds.clone(),
             log: world.log.borrow().clone(),

@@ -13,6 +13,10 @@ use ctdb_simulation::checkers::addresses::Times;
 use ctdb_simulation::run::{Report, run, setup};
 use ctdb_simulation::world::{Setup, render};
 
+/// Faults after which nodes cannot reach each other.
+const CUTS: [&str; 3] = ["partition", "isolation", "one-way silence"];
+/// Steps of the table of how long addresses were on two nodes.
+const LIMITS_S: [u32; 5] = [1, 10, 60, 100, 135];
 /// Lines of the log that are shown of a seed that failed.
 const TAIL: usize = 60;
 
@@ -116,7 +120,10 @@ struct Total {
     faults: BTreeMap<&'static str, u64>,
     kinds: BTreeMap<String, (u64, Duration)>,
     longest: BTreeMap<Times, (Duration, u64)>,
-    windows_ds: Vec<u32>,
+    /// How long addresses were on two nodes, without and with a cluster lock.
+    windows_ds: BTreeMap<bool, Vec<u32>>,
+    /// Hours of seeds that cut nodes off, without and with a cluster lock.
+    cut_off: BTreeMap<bool, Duration>,
     failed: Vec<u64>,
 }
 
@@ -136,7 +143,11 @@ impl Total {
             let longest = self.longest.entry(*times).or_default();
             *longest = (*longest).max((*lasted, report.seed));
         }
-        self.windows_ds.extend(&report.windows_ds);
+        let windows_ds = self.windows_ds.entry(report.cluster_lock).or_default();
+        windows_ds.extend(&report.windows_ds);
+        if CUTS.iter().any(|kind| report.faults.contains_key(kind)) {
+            *self.cut_off.entry(report.cluster_lock).or_default() += report.time;
+        }
         if report.violations.is_empty() {
             return;
         }
@@ -151,7 +162,7 @@ impl Total {
         println!("again: simulate --seed {} --minutes {minutes}", report.seed);
     }
 
-    fn print(&mut self) {
+    fn print(&self) {
         let faults: u64 = self.faults.values().sum();
         println!(
             "{} seeds, {} failed, {:.1} simulated hours, {} packets, {} increments, {} commits, {faults} faults:",
@@ -174,20 +185,24 @@ impl Total {
             println!("failed seeds: {:?}", self.failed);
         }
     }
+
     /// How long public addresses were on two nodes.
-    fn print_windows(&mut self) {
-        self.windows_ds.sort_unstable();
-        let (count, at) = (self.windows_ds.len(), |percent: usize| {
-            let index = self.windows_ds.len().saturating_sub(1) * percent / 100;
-            f64::from(self.windows_ds.get(index).copied().unwrap_or(0)) / 10.0
-        });
-        println!(
-            "{count} times an address was on two nodes; seconds: median {:.1}, 90% {:.1}, 99% {:.1}, longest {:.1}",
-            at(50),
-            at(90),
-            at(99),
-            at(100)
-        );
+    fn print_windows(&self) {
+        for (locked, windows_ds) in &self.windows_ds {
+            let lock = if *locked { "with" } else { "without" };
+            let cut_off_h = self.cut_off.get(locked).map_or(0.0, Duration::as_secs_f64) / 3600.0;
+            println!(
+                "{lock} cluster lock, {cut_off_h:.1} h in seeds that cut nodes off: an address was on two nodes"
+            );
+            for limit_s in LIMITS_S {
+                let limit_ds = limit_s * 10;
+                let shorter = windows_ds.iter().filter(|window| **window <= limit_ds);
+                println!("  {:>7} times for up to {limit_s} s", shorter.count());
+            }
+            let longest = windows_ds.iter().max().copied().unwrap_or(0);
+            let (all, longest_s) = (windows_ds.len(), f64::from(longest) / 10.0);
+            println!("  {all:>7} times in all, for up to {longest_s:.1} s");
+        }
         for (times, (lasted, seed)) in &self.longest {
             let (name, lasted_s) = (times.name(), lasted.as_secs_f64());
             println!(
