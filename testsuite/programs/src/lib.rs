@@ -1,6 +1,7 @@
 //! What the test programs have in common, and the larger of them.
 
 pub mod cluster_wait;
+pub mod counter;
 pub mod db_test;
 pub mod fake_ctdbd;
 pub mod fetch_loop;

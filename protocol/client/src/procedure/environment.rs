@@ -72,8 +72,8 @@ pub trait Environment {
         client: &Client,
         rebalance: &[Pnn],
     ) -> impl Future<Output = Result<(), String>>;
-    /// Recovers all databases under a new generation. In the daemon this may be the program that
-    /// `CTDB_RECOVERY_HELPER` names.
+    /// Recovers all databases under a new generation. Upstream starts `ctdb_recovery_helper` for it; the
+    /// daemon does it itself, whatever `CTDB_RECOVERY_HELPER` names.
     fn run_recovery(
         &self,
         client: &Client,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ctdb_client::database::GLocks;
 use ctdb_protocol::types::DbFlags;
 use ctdb_test_programs::Failure;
+use ctdb_test_programs::counter::counter;
 use ctdb_test_programs::options::DatabaseOptions;
 use ctdb_test_programs::run::{connect, run, say};
 use tokio::time::{Instant, sleep, timeout};
@@ -78,12 +79,4 @@ async fn write(
         account.acknowledged += 1;
     }
     Ok(())
-}
-
-/// A counter is a decimal number, so that `ctdb pfetch` shows it.
-fn counter(data: &[u8]) -> u64 {
-    std::str::from_utf8(data)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
 }

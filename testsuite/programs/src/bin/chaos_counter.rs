@@ -12,6 +12,7 @@ use std::time::Duration;
 use ctdb_client::Client;
 use ctdb_protocol::types::DbFlags;
 use ctdb_test_programs::Failure;
+use ctdb_test_programs::counter::counter;
 use ctdb_test_programs::options::DatabaseOptions;
 use ctdb_test_programs::run::run;
 use nix::time::{ClockId, clock_gettime};
@@ -73,12 +74,4 @@ async fn count(
         sleep(PAUSE).await;
     }
     Ok(())
-}
-
-/// A counter is a decimal number.
-fn counter(data: &[u8]) -> u64 {
-    std::str::from_utf8(data)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
 }

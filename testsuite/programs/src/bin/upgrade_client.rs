@@ -19,6 +19,7 @@ use ctdb_client::Client;
 use ctdb_client::database::{Database, GLocks};
 use ctdb_protocol::types::{DbFlags, GLockKind};
 use ctdb_test_programs::Failure;
+use ctdb_test_programs::counter::counter;
 use ctdb_test_programs::options::DatabaseOptions;
 use ctdb_test_programs::run::{connect, run, say};
 use tokio::time::{Instant, sleep, timeout};
@@ -112,12 +113,4 @@ fn now() -> String {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     format!("{:.6}", since.as_secs_f64())
-}
-
-/// A counter is a decimal number, so that `ctdb pfetch` shows it.
-fn counter(data: &[u8]) -> u64 {
-    std::str::from_utf8(data)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
 }
