@@ -256,6 +256,9 @@ pub struct Shared {
     pub vnn_map: VnnMap,
     /// Whether a recovery is under way.
     pub recovery_mode: RecoveryMode,
+    /// The generation in which packets were lost to a peer that came back while a recovery was under way,
+    /// too late for it to find what was in them: another one has to follow.
+    pub recovery_owed: Option<Generation>,
     /// How far the daemon has come.
     pub run_state: RunState,
     /// All nodes of the nodes list.
@@ -315,6 +318,7 @@ impl Shared {
                 nodes: Vec::new(),
             },
             recovery_mode: RecoveryMode::Active,
+            recovery_owed: None,
             run_state: RunState::Init,
             members,
             statistics: Keeper::default(),

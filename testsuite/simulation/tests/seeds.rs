@@ -27,6 +27,12 @@ fn what_goes_past_a_node_out_of_sight_is_made_good() {
     check(&[1_002_000, 1_002_007]);
 }
 
+/// They meet again before the recovery ends in which that was lost: its end hid that another is needed.
+#[test]
+fn the_end_of_a_recovery_does_not_hide_that_another_is_needed() {
+    check(&[5_030_422]);
+}
+
 /// A node that is in recovery mode by itself, not by SET_RECMODE, is cut off.
 #[test]
 fn recovery_mode_of_its_own_keeps_no_addresses() {

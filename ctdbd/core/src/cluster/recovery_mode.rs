@@ -178,6 +178,10 @@ impl Cluster {
         cx.reply(asker, event::verdict("recovered", status), Bytes::new());
         self.recovery_finished_us = cx.now.wall_us;
         self.recovery_finished_monotonic_us = cx.now.monotonic_us;
+        if cx.recovery_owed.take() == Some(cx.vnn_map.generation) {
+            cx.notice("A recovery has to find what was lost while the last one was under way");
+            cx.recovery_mode = RecoveryMode::Active;
+        }
         if cx.run_state == RunState::FirstRecovery {
             super::boot::enter(cx, RunState::Startup);
             // Who came while the first recovery's scripts ran could not be served before.

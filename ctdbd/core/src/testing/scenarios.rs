@@ -322,3 +322,26 @@ fn a_commit_that_goes_past_a_node_is_made_good_when_it_is_seen_again() {
     cluster.input(1, Input::PeerConnected { peer });
     assert_eq!(mode(&cluster), RecoveryMode::Active);
 }
+
+/// A record goes to a node that has just been recovered, which the sender does not see yet: it is lost. They
+/// meet a moment later, when the same recovery has still to end; its end once hid that another is needed.
+#[test]
+fn a_peer_that_comes_back_before_the_recovery_ends_is_not_forgotten_with_its_end() {
+    let mut cluster = Cluster::running(2);
+    let leader = cluster.connect(0);
+    let (peer, reason) = (Pnn(1), "gone".to_owned());
+    let (active, normal) = (
+        ctdb_protocol::types::RecoveryMode::ACTIVE,
+        ctdb_protocol::types::RecoveryMode::NORMAL,
+    );
+    let mode = |cluster: &Cluster| cluster.nodes[0].shared.recovery_mode;
+    cluster.input(0, Input::PeerDisconnected { peer, reason });
+    cluster.must::<control::SetRecmode>(leader, Pnn::CURRENT, &active);
+    cluster.input(0, Input::PeerConnected { peer });
+    cluster.must::<control::SetRecmode>(leader, Pnn::CURRENT, &normal);
+    assert_eq!(mode(&cluster), RecoveryMode::Normal, "so that it can end");
+    cluster.must::<control::EndRecovery>(leader, Pnn::CURRENT, &());
+    assert_eq!(mode(&cluster), RecoveryMode::Active);
+    cluster.recover();
+    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+}

@@ -63,6 +63,10 @@ fn mark_connected(cx: &mut Shared, peer: Pnn) {
         cx.notice(format!(
             "Packets to or from node {peer} may be lost: a recovery has to find the records in them"
         ));
+        if cx.recovery_mode == RecoveryMode::Active {
+            // The one under way may be past those records, and its end must not hide that.
+            cx.recovery_owed = lost_in;
+        }
         cx.recovery_mode = RecoveryMode::Active;
     }
 }
