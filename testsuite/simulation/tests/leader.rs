@@ -5,10 +5,13 @@ use std::time::Duration;
 use ctdb_client::procedure::leader::BROADCAST_INTERVAL;
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{SetRecmasterRole, Shutdown, StopNode};
+use ctdb_protocol::message::TakeoverRun;
+use ctdb_protocol::types::SrvidMessage;
+use ctdb_protocol::{Srvid, all};
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::cluster_lock::Mood;
 use ctdb_simulation::world::Setup;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +60,33 @@ fn a_killed_leader_is_replaced_and_the_rest_recovered_within_two_seconds() {
                 let took = cluster.expect_settled(&others(leader), 2 * SECOND).await;
                 println!("recovered after {took:?}");
                 cluster.expect_no_violation();
+            });
+        }
+    }
+}
+
+/// `ctdb stop` on the leader: the request for a takeover run comes when the leader is about to go.
+#[test]
+fn who_waits_for_a_takeover_run_of_a_leader_that_is_stopped_is_answered_by_the_next() {
+    for seed in 0..10 {
+        for setup in everything_on(seed) {
+            simulate(async || {
+                let cluster = Cluster::ready(setup).await;
+                sleep(20 * SECOND).await;
+                let leader = leader(&cluster);
+                let client = cluster.life(leader.0).connect(900);
+                let pnn = client.pnn().await.expect("a number");
+                let srvid = Srvid(0x1234);
+                let mut port = client.register(srvid).await.expect("a port");
+                let request = SrvidMessage::new(pnn, srvid);
+                client.send_to::<TakeoverRun>(Pnn::BROADCAST_CONNECTED, &request);
+                sleep(Duration::from_millis(seed)).await;
+                let stop = client.request::<StopNode>(Pnn::CURRENT, &());
+                stop.send().await.expect("stop");
+                let answer = timeout(4 * SECOND, port.recv()).await;
+                let answer = answer.expect("in time").expect("an open port");
+                let status: i32 = all(&answer.data).expect("a status");
+                assert!(status >= 0, "seed {seed}: status {status}");
             });
         }
     }

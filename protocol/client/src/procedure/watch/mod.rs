@@ -72,6 +72,8 @@ struct State {
     takeovers: Operation,
     /// Who wants to know when the next takeover run is over.
     requests: Vec<SrvidMessage>,
+    /// Those of them that were left when this node ceased to lead: they are the next leader's.
+    unserved: Vec<SrvidMessage>,
     rebalance: Vec<Pnn>,
     need_takeover: bool,
     interfaces: Option<IfaceList>,
@@ -152,11 +154,16 @@ impl<E: Environment> Watch<E> {
             let _ = self.effects.send(effect);
         }
         if led && !self.leads() {
+            let mut state = self.state.borrow_mut();
+            let left = std::mem::take(&mut state.requests);
+            state.unserved.extend(left);
+            drop(state);
             self.deposed.notify_waiters();
         }
         if !led && self.leads() {
             self.wake.notify_one();
         }
+        self.pass_requests_on();
         self.rearm.notify_one();
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::message::DisableTakeoverRuns;
+use ctdb_protocol::message::{DisableTakeoverRuns, TakeoverRun};
 use ctdb_protocol::types::{DisableMessage, SrvidMessage};
 use ctdb_protocol::{Pnn, Srvid};
 use tokio::time::Instant;
@@ -28,6 +28,11 @@ impl<E: Environment> Watch<E> {
             std::mem::take(&mut state.requests)
         };
         let done = self.take_over(view).await;
+        if !done && !self.leads() {
+            self.state.borrow_mut().unserved.extend(requests);
+            self.pass_requests_on();
+            return Ok(());
+        }
         let status = if done {
             i32::try_from(self.own.0).unwrap_or(-1)
         } else {
@@ -37,6 +42,28 @@ impl<E: Environment> Watch<E> {
             self.answer(pnn, srvid, status);
         }
         Ok(())
+    }
+
+    /// Gives the requests that this node cannot serve any more to the leader, as soon as there is one.
+    /// `ctdb stop` on the leader is such a case: its request comes when the leader is about to go.
+    /// Upstream's leader keeps them, and who waits asks again after its time-out.
+    pub(super) fn pass_requests_on(&self) {
+        let leader = {
+            let rules = self.leader.borrow();
+            // An election's leader of the moment may be another one a moment later.
+            if rules.electing() || rules.leader() == Pnn::UNKNOWN {
+                return;
+            }
+            rules.leader()
+        };
+        let unserved = std::mem::take(&mut self.state.borrow_mut().unserved);
+        if leader == self.own {
+            self.state.borrow_mut().requests.extend(unserved);
+            return;
+        }
+        for request in unserved {
+            self.client.send_to::<TakeoverRun>(leader, &request);
+        }
     }
 
     /// One takeover run; one that fails is remembered and done again.
