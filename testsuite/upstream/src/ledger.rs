@@ -30,6 +30,8 @@ pub(crate) struct Row {
     nodes: Vec<String>,
     /// The row holds only for a run whose output has this line: for tests that pick at random.
     said: Option<String>,
+    /// A pass whose output has this line proves nothing, and is no surprise.
+    vain: Option<String>,
     /// Fails always, or is not even run.
     #[serde(default)]
     pub(crate) expect: Expect,
@@ -101,10 +103,17 @@ impl Ledger {
 
 impl Row {
     fn holds(&self, output: &str) -> bool {
-        self.said
-            .as_deref()
-            .is_none_or(|said| output.lines().any(|line| line == said))
+        self.said.as_deref().is_none_or(|said| has(output, said))
     }
+
+    /// The test passed, but without having looked.
+    pub(crate) fn is_vain(&self, output: &str) -> bool {
+        self.vain.as_deref().is_some_and(|vain| has(output, vain))
+    }
+}
+
+fn has(output: &str, wanted: &str) -> bool {
+    output.lines().any(|line| line == wanted)
 }
 
 #[cfg(test)]
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn a_row_can_depend_on_what_a_test_picked() {
         let row: Row = toml::from_str(
-            "test = 'UNIT/a'\nunder = 'mixed'\nreason = 'r'\nsaid = 'Selected node 1'\n",
+            "test = 'UNIT/a'\nunder = 'mixed'\nreason = 'r'\nsaid = 'Selected node 1'\nvain = '<30||0|'\n",
         )
         .unwrap();
         let ledger = Ledger { rows: vec![row] };
@@ -124,5 +133,7 @@ mod tests {
         };
         assert!(ledger.row_for(&test, "x\nSelected node 1\n").is_some());
         assert!(ledger.row_for(&test, "Selected node 10\n").is_none());
+        assert!(ledger.rows[0].is_vain("x\n<30||0|\nOK\n"));
+        assert!(!ledger.rows[0].is_vain("<30|.|1|\n"));
     }
 }

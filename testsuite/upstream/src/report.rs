@@ -77,7 +77,7 @@ enum Verdict {
     UnexpectedlyPassed,
     /// Failed as listed.
     Known,
-    /// Skipped by itself or left out as listed.
+    /// Skipped by itself, left out as listed, or passed in vain.
     Skipped,
 }
 
@@ -180,6 +180,7 @@ impl<'a> Report<'a> {
         let row = self.ledger.row_for(test, output);
         let verdict = match (outcome, row) {
             (Outcome::Passed, None) => Verdict::Passed,
+            (Outcome::Passed, Some(row)) if row.is_vain(output) => Verdict::Skipped,
             (Outcome::Passed, Some(_)) => Verdict::UnexpectedlyPassed,
             (Outcome::Skipped, _) => Verdict::Skipped,
             (_, Some(_)) => Verdict::Known,
