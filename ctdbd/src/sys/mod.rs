@@ -5,5 +5,6 @@ pub mod descriptor;
 pub mod link_address;
 pub mod mapping;
 pub mod process;
+pub mod rados;
 pub mod shared_map;
 pub mod watched;
