@@ -29,6 +29,8 @@ pub(super) struct Address {
     pub(super) connections_changed: bool,
     /// An event about it runs; there is at most one at a time.
     pub(super) in_flight: bool,
+    /// That event is its release: who serves its connections is being cut off.
+    pub(super) leaving: bool,
     /// To be forgotten with its next release.
     pub(super) delete_pending: bool,
     /// The generation of the databases in which it was announced last.
@@ -101,6 +103,7 @@ impl Addresses {
             connections: Connections::default(),
             connections_changed: false,
             in_flight: false,
+            leaving: false,
             delete_pending: false,
             announced_in: None,
             age: self.last_age,

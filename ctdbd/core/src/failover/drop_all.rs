@@ -62,6 +62,7 @@ impl Failover {
         let args = vec![name, addr.to_string(), address.bits.to_string()];
         let then = Then::Failover(AfterEvent::Dropped(addr));
         address.in_flight = event::run(cx, "releaseip", args, then);
+        address.leaving = address.in_flight;
         address.in_flight
     }
 
@@ -69,6 +70,7 @@ impl Failover {
         self.dropping.retain(|other| *other != addr);
         if let Some(address) = self.addresses.find_mut(addr) {
             address.in_flight = false;
+            address.leaving = false;
         }
         match (self.machine_has(addr), status) {
             (true, 0) => cx.error(format!("IP {addr} not released (timed out?)")),

@@ -236,6 +236,7 @@ impl Failover {
             target,
         });
         address.in_flight = event::run(cx, "releaseip", args, then);
+        address.leaving = address.in_flight;
         if !address.in_flight {
             cx.error(format!("Failed to release IP {addr} on interface {name}"));
             cx.reply_status(asker, -1);
@@ -253,6 +254,7 @@ impl Failover {
         let still_there = looked && self.machine_has(addr);
         if let Some(address) = self.addresses.find_mut(addr) {
             address.in_flight = false;
+            address.leaving = false;
             if !still_there {
                 address.pnn = target;
             }

@@ -49,7 +49,9 @@ impl Failover {
         cx.reply_status(asker, 0);
     }
 
-    /// TCP_CLIENT_DISCONNECTED: a connection is over, the client goes on.
+    /// TCP_CLIENT_DISCONNECTED: a connection is over, the client goes on. Not told to others when the release
+    /// of its address has cut it off: only this end of it is gone, and the node that gets the address has
+    /// to reset the other one. Upstream tells them, and that end waits for its time-out.
     pub fn tcp_client_disconnected(
         &mut self,
         cx: &mut Shared,
@@ -62,9 +64,18 @@ impl Failover {
                 "deregistered TCP connection {}",
                 Arrow(&connection)
             ));
-            cx.announce::<TcpRemove>(Pnn::BROADCAST_CONNECTED, &connection);
+            if !self.is_leaving(&connection) {
+                cx.announce::<TcpRemove>(Pnn::BROADCAST_CONNECTED, &connection);
+            }
         }
         cx.reply_status(asker, 0);
+    }
+
+    /// Whether the address that a connection goes to is being released.
+    fn is_leaving(&self, connection: &Connection) -> bool {
+        let ip = connection.dst.ip();
+        ip.and_then(|addr| self.addresses.find(addr))
+            .is_some_and(|address| address.leaving)
     }
 
     /// TCP_CLIENT_PASSED: another process has taken a connection over and will tell of it.
@@ -86,14 +97,15 @@ impl Failover {
     }
 
     /// A client has gone, and its connections with it. Not if their address has left this node just
-    /// before: then the node that has it now still needs them.
+    /// before, or is about to: then the node that gets it still needs them.
     pub fn client_gone(&mut self, cx: &mut Shared, client: ClientId) {
         for connection in self.clients.remove(&client).unwrap_or_default() {
             let found = connection
                 .dst
                 .ip()
                 .and_then(|addr| self.addresses.find_mut(addr));
-            if let Some(address) = found.filter(|address| address.pnn == cx.pnn) {
+            if let Some(address) = found.filter(|address| address.pnn == cx.pnn && !address.leaving)
+            {
                 address.connections_changed |= address.connections.remove(&connection);
             }
         }

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 
 use ctdb_protocol::control::{
-    GetTcpTickleList, SetTcpTickleList, Startup, TcpAdd, TcpAddDelayedUpdate, TcpClient,
+    GetTcpTickleList, ReleaseIp, SetTcpTickleList, Startup, TcpAdd, TcpAddDelayedUpdate, TcpClient,
     TcpClientDisconnected, TcpClientPassed, TcpRemove,
 };
-use ctdb_protocol::types::{Connection, SockAddr, TickleList};
+use ctdb_protocol::types::{Connection, ControlFlags, PublicIp, SockAddr, TickleList};
 
 use super::host::{Host, PEER, addr};
 use crate::input::Input;
@@ -64,6 +64,33 @@ fn r33_a_connection_outlives_a_client_that_lost_its_address() {
     let dst: SocketAddr = "10.0.0.1:445".parse().unwrap();
     assert_eq!(host.tickled, vec![vec![(src, dst)]; 3]);
     assert_eq!(ports(&mut host, 1), [] as [u16; 0]);
+}
+
+/// The script that releases an address cuts this node's end of its connections off, and smbd says so.
+#[test]
+fn r33_a_connection_that_its_address_s_release_cuts_off_stays_known_elsewhere() {
+    let mut host = Host::new();
+    host.take(1);
+    host.status::<TcpClient>(&connection(1000, 1));
+    host.status::<TcpClient>(&connection(1001, 1));
+    host.slow_scripts = true;
+    let release = PublicIp {
+        pnn: PEER,
+        addr: SockAddr::from(addr(1)),
+    };
+    let asked = host.send::<ReleaseIp>(&release, ControlFlags::empty());
+    host.sent.clear();
+    host.status::<TcpClientDisconnected>(&connection(1000, 1));
+    let client = host.client;
+    host.client = host.connect();
+    host.input(Input::ClientGone { client });
+    assert_eq!(ports(&mut host, 1), [1000, 1001]);
+    host.end_events();
+    assert!(host.answer(asked).is_none(), "its client is gone");
+    assert_eq!(host.controls_sent::<TcpRemove>(), []);
+    host.pass_ms(20_500);
+    assert_eq!(host.controls_sent::<SetTcpTickleList>(), []);
+    assert_eq!(ports(&mut host, 1), [1000, 1001]);
 }
 
 #[test]
