@@ -33,10 +33,18 @@ fn the_end_of_a_recovery_does_not_hide_that_another_is_needed() {
     check(&[5_030_422]);
 }
 
-/// A node that is in recovery mode by itself, not by SET_RECMODE, is cut off.
+/// A node that is in recovery mode by itself, not by SET_RECMODE, is cut off. In the last of these it
+/// hears the leader, so that nothing but the connection that broke before tells it that something is wrong.
 #[test]
 fn recovery_mode_of_its_own_keeps_no_addresses() {
-    check(&[1_002_127]);
+    check(&[1_002_127, 5_130_277]);
+}
+
+/// A leader that loses its machine, or the others, in the middle of a takeover run had told them to leave
+/// the addresses alone for a minute.
+#[test]
+fn a_takeover_run_that_is_cut_off_holds_nobody_up() {
+    check(&[5_050_060, 5_050_108]);
 }
 
 /// The simulator's own mistake: faults were said to be over while a ban of four minutes went on.

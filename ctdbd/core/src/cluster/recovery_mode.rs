@@ -26,11 +26,6 @@ impl Cluster {
         active: bool,
     ) {
         if active == (cx.recovery_mode == RecoveryMode::Active) {
-            // Something else than this control has begun it, a commit that failed for instance, and did
-            // not limit how long addresses may stay.
-            if active && cx.run_state == RunState::Running && self.drop_addresses.is_none() {
-                self.limit_addresses(cx);
-            }
             return cx.reply_status(asker, 0);
         }
         if active {
@@ -63,6 +58,15 @@ impl Cluster {
         }
         let ticket = cx.expect(Waiting::ClusterLock(asker));
         cx.out.push(Effect::TestClusterLock { ticket });
+    }
+
+    /// Something else than SET_RECMODE may have begun recovery mode, a commit that failed or a connection
+    /// that broke: how long addresses may stay is limited from then on, since nobody else may notice.
+    pub fn limit_own_recovery(&mut self, cx: &mut Shared) {
+        let active = cx.recovery_mode == RecoveryMode::Active;
+        if active && cx.run_state == RunState::Running && self.drop_addresses.is_none() {
+            self.limit_addresses(cx);
+        }
     }
 
     /// Addresses are released if recovery mode lasts for RecoveryDropAllIPs from now on.

@@ -282,6 +282,20 @@ fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     assert_eq!(again, timer, "it does not begin anew");
 }
 
+/// A peer that is met again within a generation begins recovery mode as well. If nobody hears this node
+/// while it hears the leader, no SET_RECMODE comes for a long time.
+#[test]
+fn recovery_mode_that_a_connection_began_limits_addresses_at_once() {
+    let mut cluster = Cluster::running(2);
+    let (peer, reason) = (Pnn(1), "gone".to_owned());
+    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
+    cluster.input(0, Input::PeerDisconnected { peer, reason });
+    cluster.input(0, Input::PeerConnected { peer });
+    assert!(cluster.nodes[0].cluster.drop_addresses.is_some());
+    cluster.recover();
+    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
+}
+
 /// Between the end of the first recovery and the end of its scripts an attach is parked. The recovery
 /// that would have served it was over already: it waited for the next one, in a quiet cluster two minutes.
 #[test]
