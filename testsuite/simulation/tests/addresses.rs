@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctdb_core::shared::{RecoveryMode, RunState};
 use ctdb_protocol::Pnn;
-use ctdb_protocol::control::{SetTunable, Shutdown};
+use ctdb_protocol::control::{SetTunable, Shutdown, StopNode};
 use ctdb_protocol::text::CountedText;
 use ctdb_protocol::types::Tunable;
 use ctdb_simulation::cluster::{Cluster, simulate};
@@ -144,6 +144,29 @@ fn a_follower_that_is_cut_off_in_a_recovery_mode_of_its_own_lets_its_addresses_g
             assert_eq!(hosts(&cluster.world), [1; 4], "seed {seed}");
             cluster.world.network.heal();
             cluster.expect_healthy(MINUTE).await;
+            cluster.expect_no_violation();
+        });
+    }
+}
+
+/// It has told the others to leave the addresses alone for a minute, and cannot take that back.
+#[test]
+fn a_leader_that_is_killed_in_the_middle_of_a_takeover_run_holds_nobody_up() {
+    for delay_ms in (0..400).step_by(20) {
+        simulate(async || {
+            let cluster = Cluster::ready(Setup::new(delay_ms)).await;
+            sleep(10 * SECOND).await;
+            let leader = cluster.leader().expect("it leads");
+            let follower = (0..3).find(|node| *node != leader.0).expect("three nodes");
+            cluster
+                .control::<StopNode>(follower, &())
+                .await
+                .expect("stop");
+            sleep(Duration::from_millis(delay_ms)).await;
+            cluster.life(leader.0).kill(false);
+            let served = |world: &World| hosts(world) == [1; 4];
+            let after = cluster.wait_until(20 * SECOND, served).await;
+            assert!(after.is_some(), "killed {delay_ms} ms after the stop");
             cluster.expect_no_violation();
         });
     }

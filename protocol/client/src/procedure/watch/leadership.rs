@@ -91,6 +91,8 @@ impl<E: Environment> Watch<E> {
                     Level::Notice,
                     &format!("Leader changed from node {from} to node {to}"),
                 );
+                // A leader that was killed in the middle of a run cannot allow the others' runs again.
+                self.state.borrow_mut().takeovers.leader_gone();
                 self.wake.notify_one();
             }
             Effect::Log(text) => self.log(Level::Warning, &text),

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 pub(super) struct Operation {
     running: bool,
     disabled_until: Option<Instant>,
+    /// A leader forbade it for as long as its own run lasts.
+    by_leader: bool,
 }
 
 /// The work runs just now, so it cannot be forbidden: upstream's -EAGAIN.
@@ -25,8 +27,21 @@ impl Operation {
         if self.running {
             return Err(Busy);
         }
+        self.by_leader = false;
         self.disabled_until = Some(now + time);
         Ok(())
+    }
+
+    /// What forbids the work just now is a leader's own run.
+    pub(super) fn disabled_by_leader(&mut self) {
+        self.by_leader = self.disabled_until.is_some();
+    }
+
+    /// There is no such leader any more: its run ended with it.
+    pub(super) fn leader_gone(&mut self) {
+        if std::mem::take(&mut self.by_leader) {
+            self.disabled_until = None;
+        }
     }
 
     /// Whether the work is forbidden now.
@@ -65,5 +80,18 @@ mod tests {
         assert_eq!(operation.disable(now, Duration::from_secs(1)), Ok(()));
         assert!(!operation.begin(now));
         assert!(operation.begin(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_a_leader_forbade_ends_with_it() {
+        let mut operation = Operation::default();
+        let now = Instant::now();
+        let minute = Duration::from_secs(60);
+        assert_eq!(operation.disable(now, minute), Ok(()));
+        operation.leader_gone();
+        assert!(operation.is_disabled(now), "somebody else forbade it");
+        operation.disabled_by_leader();
+        operation.leader_gone();
+        assert!(!operation.is_disabled(now));
     }
 }

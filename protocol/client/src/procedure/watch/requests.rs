@@ -89,11 +89,15 @@ impl<E: Environment> Watch<E> {
             }),
             Srvid::DISABLE_TAKEOVER_RUNS => self.read(message, |ask: DisableMessage| {
                 let time = Duration::from_secs(ask.timeout_s.into());
-                let done = self
-                    .state
-                    .borrow_mut()
-                    .takeovers
-                    .disable(Instant::now(), time);
+                let done = {
+                    let takeovers = &mut self.state.borrow_mut().takeovers;
+                    let done = takeovers.disable(Instant::now(), time);
+                    // A tool names a port for the answer.
+                    if done.is_ok() && ask.srvid == Srvid(0) {
+                        takeovers.disabled_by_leader();
+                    }
+                    done
+                };
                 self.answer(
                     ask.pnn,
                     ask.srvid,
