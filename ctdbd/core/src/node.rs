@@ -201,6 +201,7 @@ impl Node {
             Input::UpdateDone { ticket, status } => {
                 if let Some(Waiting::Update(updating)) = cx.settle(ticket) {
                     update_done(cx, &updating, status);
+                    databases.update_ended(cx, ticket);
                 }
             }
             Input::RepackDone { ticket } => {
@@ -315,7 +316,11 @@ impl Node {
                 self.databases.commit_again(cx, db, id, node);
             }
             Timer::LateUpdate(number) => databases.late_expired(cx, number),
-            Timer::Update(ticket) => update_timed_out(cx, ticket),
+            Timer::LeaveRecovery => databases.late_stored(cx),
+            Timer::Update(ticket) => {
+                update_timed_out(cx, ticket);
+                databases.update_ended(cx, ticket);
+            }
             Timer::BanEnd => cluster.ban_ended(cx, databases, failover),
             Timer::DropAllAddresses => {
                 // The timer is kept, as over, so that it does not begin again while this lasts.

@@ -222,6 +222,8 @@ pub enum Timer {
     CommitAgain(DbId, u64, Pnn),
     /// An UPDATE_RECORD that waits for the end of a recovery has waited long enough.
     LateUpdate(u64),
+    /// The end of a recovery has waited long enough for updates that were kept.
+    LeaveRecovery,
     /// A transaction of UPDATE_RECORD took too long.
     Update(Ticket),
     /// A ban ends.

@@ -53,8 +53,7 @@ impl Cluster {
             databases.thaw_all(cx);
         }
         if cx.settings.cluster_lock.is_none() {
-            become_normal(cx, databases);
-            return cx.reply_status(asker, 0);
+            return become_normal(cx, databases, asker);
         }
         let ticket = cx.expect(Waiting::ClusterLock(asker));
         cx.out.push(Effect::TestClusterLock { ticket });
@@ -93,8 +92,7 @@ impl Cluster {
                     cx.statistics
                         .count(|s| add_latency(&mut s.reclock_ctdbd, latency_s));
                 }
-                become_normal(cx, databases);
-                cx.reply_status(asker, 0);
+                become_normal(cx, databases, asker);
             }
             b'0' => {
                 let text = "Took recovery lock from daemon during recovery - probably a cluster filesystem lock \
@@ -203,9 +201,9 @@ fn run_start_recovery(cx: &mut Shared, asker: Asker) {
     }
 }
 
-fn become_normal(cx: &mut Shared, databases: &mut Databases) {
+fn become_normal(cx: &mut Shared, databases: &mut Databases, leader: Asker) {
     cx.notice("Recovery mode set to NORMAL");
     cx.recovery_mode = RecoveryMode::Normal;
     databases.deferred_soon(cx);
-    databases.serve_late(cx);
+    databases.leave_recovery(cx, leader);
 }

@@ -3,20 +3,25 @@
 //! A recovery ends on every node by itself: SET_RECMODE goes to all of them at once, and each looks at
 //! the cluster lock before it is out. Who is out first may commit at once. Its UPDATE_RECORD is refused by
 //! upstream's nodes that are still leaving, and its answer to that is one more recovery. Ours keeps
-//! such an update until it is out itself.
+//! such an update until it is out itself, and says that it is out when the update is stored: END_RECOVERY
+//! follows when all nodes have said so, and C's nodes take it for the end of commits that are under way.
+//! Their clients would let go of a lock while this node still lacks what they have written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ctdb_protocol::id::{DbId, Generation};
 
 use super::Databases;
+use crate::effect::Ticket;
 use crate::shared::{Asker, Shared, Timer};
 use crate::timer::TimerId;
 
 /// How long an update is kept: far less than the ControlTimeout after which its sender gives up.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of a recovery waits for kept updates: far less than the leader waits for this node.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Late {
@@ -33,6 +38,10 @@ struct Late {
 pub struct LateUpdates {
     last: u64,
     kept: BTreeMap<u64, Late>,
+    /// Parts of commits that were kept and are being stored.
+    storing: BTreeSet<Ticket>,
+    /// Who has told this node to leave the recovery, and hears that it has when those are stored.
+    leaders: Vec<Asker>,
 }
 
 impl Databases {
@@ -60,19 +69,49 @@ impl Databases {
         true
     }
 
-    /// This node has left the recovery: what was kept is done, unless another recovery came between.
-    pub fn serve_late(&mut self, cx: &mut Shared) {
+    /// This node has left the recovery: what was kept is done, and then `leader` is answered.
+    pub fn leave_recovery(&mut self, cx: &mut Shared, leader: Asker) {
+        self.serve_late(cx);
+        self.late.leaders.push(leader);
+        if self.late.storing.is_empty() {
+            self.late_stored(cx);
+        } else {
+            cx.arm(LEAVE_LIMIT, Timer::LeaveRecovery);
+        }
+    }
+
+    /// An update has been carried out or given up.
+    pub fn update_ended(&mut self, cx: &mut Shared, ticket: Ticket) {
+        if self.late.storing.remove(&ticket) && self.late.storing.is_empty() {
+            self.late_stored(cx);
+        }
+    }
+
+    /// Every kept commit is stored, or they take too long.
+    pub fn late_stored(&mut self, cx: &mut Shared) {
+        self.late.storing.clear();
+        for leader in std::mem::take(&mut self.late.leaders) {
+            cx.reply_status(leader, 0);
+        }
+    }
+
+    /// Begins what was kept, unless another recovery came between.
+    fn serve_late(&mut self, cx: &mut Shared) {
         for db in self.map.values_mut() {
             db.rebuilt = false;
         }
         for late in std::mem::take(&mut self.late.kept).into_values() {
             cx.timers.disarm(late.timer);
-            let same = self
-                .map
-                .get(&late.db)
-                .is_some_and(|db| db.generation == late.generation);
-            if !same || !self.update(cx, late.asker, late.db, late.buffer) {
-                cx.reply_status(late.asker, -1);
+            let db = self.map.get(&late.db);
+            let same = db.is_some_and(|db| db.generation == late.generation);
+            let commit = db.is_some_and(|db| !db.volatile());
+            let begun = same
+                .then(|| self.begin_update(cx, late.asker, late.db, late.buffer))
+                .flatten();
+            match begun {
+                Some(ticket) if commit => drop(self.late.storing.insert(ticket)),
+                Some(_) => {}
+                None => cx.reply_status(late.asker, -1),
             }
         }
     }

@@ -245,14 +245,25 @@ impl Databases {
             cx.info("records cannot be updated while a recovery is under way");
             return false;
         }
+        self.begin_update(cx, asker, id, buffer).is_some()
+    }
+
+    /// Has a helper carry an update out. None: it is refused.
+    pub(super) fn begin_update(
+        &mut self,
+        cx: &mut Shared,
+        asker: Asker,
+        id: DbId,
+        buffer: Bytes,
+    ) -> Option<Ticket> {
         let Some(db) = self.map.get(&id) else {
             cx.error(format!("unknown database {id} in an update"));
-            return false;
+            return None;
         };
         if let Some(reason) = &db.unhealthy {
             let text = format!("db({}) unhealthy in an update: {reason}", db.name);
             cx.error(text);
-            return false;
+            return None;
         }
         cx.statistics.count(|s| {
             s.childwrite_calls += 1;
@@ -284,7 +295,7 @@ impl Databases {
                 Timer::Update(ticket),
             );
         }
-        true
+        Some(ticket)
     }
 }
 

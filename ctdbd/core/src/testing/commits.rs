@@ -99,6 +99,36 @@ fn an_update_that_comes_a_moment_too_early_is_kept_until_the_recovery_is_left() 
     assert_eq!(data, b"value");
 }
 
+/// C's nodes end their commits when the recovery ends everywhere, and it does when this node is out.
+#[test]
+fn a_recovery_is_left_only_when_what_was_kept_is_stored() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    assert_eq!(tell_node_1(&mut cluster, client, db), None);
+    cluster.hold_updates = true;
+    let leader = cluster.connect(0);
+    let data = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    let left = cluster.control_raw(leader, pnn(1), SetRecmode::CODE, Srvid(0), data);
+    assert_eq!(left, None, "the update is being stored");
+    let (index, done) = cluster.held_updates.pop().expect("an update");
+    cluster.input(index, done);
+    cluster.pass(1);
+    assert_eq!(cluster.statuses(client), [0]);
+    assert_eq!(cluster.statuses(leader), [0]);
+}
+
+#[test]
+fn a_recovery_is_left_after_a_while_even_if_what_was_kept_hangs() {
+    let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
+    assert_eq!(tell_node_1(&mut cluster, client, db), None);
+    cluster.hold_updates = true;
+    let leader = cluster.connect(0);
+    let data = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    cluster.control_raw(leader, pnn(1), SetRecmode::CODE, Srvid(0), data);
+    cluster.pass(3_000_000);
+    assert_eq!(cluster.statuses(leader), [0]);
+    assert_eq!(cluster.statuses(client), []);
+}
+
 #[test]
 fn an_update_is_not_kept_for_a_database_that_is_not_rebuilt_yet() {
     let (mut cluster, client, db) = node_1_is_leaving_a_recovery();

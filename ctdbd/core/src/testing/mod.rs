@@ -44,6 +44,9 @@ pub(crate) struct Cluster {
     pub(crate) scans: u64,
     /// Do not answer them.
     pub(crate) hold_scans: bool,
+    /// Updates are carried out, but do not end by themselves.
+    pub(crate) hold_updates: bool,
+    pub(crate) held_updates: Vec<(usize, Input)>,
     /// The limits of the repacks that were asked for.
     pub(crate) repacks: Vec<u32>,
     /// Those that were not answered.
@@ -108,6 +111,8 @@ impl Cluster {
             grant: true,
             scans: 0,
             hold_scans: false,
+            hold_updates: false,
+            held_updates: Vec::new(),
             repacks: Vec::new(),
             held_scans: Vec::new(),
             mute: None,
@@ -233,7 +238,12 @@ impl Cluster {
                 ..
             } => {
                 let status = self.files[index].update(&path, rule, &buffer);
-                queue.push_back((index, Input::UpdateDone { ticket, status }));
+                let done = Input::UpdateDone { ticket, status };
+                if self.hold_updates {
+                    self.held_updates.push((index, done));
+                } else {
+                    queue.push_back((index, done));
+                }
             }
             Effect::Scan { ticket, .. } if self.hold_scans => {
                 self.held_scans.push((index, ticket));
