@@ -125,7 +125,7 @@ impl Node {
                 time_s,
             );
         }
-        self.cluster.limit_own_recovery(&mut self.shared);
+        self.cluster.watch_recovery_mode(&mut self.shared);
         if std::mem::take(&mut self.shared.membership_changed) {
             self.proxy
                 .deliver_exactly(&mut self.shared, MEMBERSHIP_CHANGED, &Bytes::new());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctdb_core::shared::{RecoveryMode, RunState};
 use ctdb_protocol::Pnn;
-use ctdb_protocol::control::{SetTunable, Shutdown, StopNode};
+use ctdb_protocol::control::{ContinueNode, SetTunable, Shutdown, StopNode};
 use ctdb_protocol::text::CountedText;
 use ctdb_protocol::types::Tunable;
 use ctdb_simulation::cluster::{Cluster, simulate};
@@ -144,6 +144,35 @@ fn a_follower_that_is_cut_off_in_a_recovery_mode_of_its_own_lets_its_addresses_g
             assert_eq!(hosts(&cluster.world), [1; 4], "seed {seed}");
             cluster.world.network.heal();
             cluster.expect_healthy(MINUTE).await;
+            cluster.expect_no_violation();
+        });
+    }
+}
+
+/// The limit of a recovery ends with it, also when the cluster lock is tried in between.
+#[test]
+fn after_recoveries_addresses_stay_where_they_are() {
+    for cluster_lock in [true, false] {
+        simulate(async || {
+            let cluster = Cluster::ready(Setup {
+                cluster_lock,
+                ..Setup::new(1)
+            })
+            .await;
+            sleep(10 * SECOND).await;
+            for _ in 0..3 {
+                cluster.control::<StopNode>(2, &()).await.expect("stop");
+                cluster.expect_settled(&[0, 1], MINUTE).await;
+                cluster
+                    .control::<ContinueNode>(2, &())
+                    .await
+                    .expect("goes on");
+                cluster.expect_healthy(MINUTE).await;
+                sleep(5 * SECOND).await;
+            }
+            sleep(5 * MINUTE).await;
+            assert_eq!(cluster.count_in_log("Dropping all IPS"), 0);
+            assert_eq!(hosts(&cluster.world), [1; 4]);
             cluster.expect_no_violation();
         });
     }

@@ -59,12 +59,19 @@ impl Cluster {
         cx.out.push(Effect::TestClusterLock { ticket });
     }
 
-    /// Something else than SET_RECMODE may have begun recovery mode, a commit that failed or a connection
-    /// that broke: how long addresses may stay is limited from then on, since nobody else may notice.
-    pub fn limit_own_recovery(&mut self, cx: &mut Shared) {
-        let active = cx.recovery_mode == RecoveryMode::Active;
-        if active && cx.run_state == RunState::Running && self.drop_addresses.is_none() {
-            self.limit_addresses(cx);
+    /// Looks after each input whether there has to be a limit for addresses. Something else than
+    /// SET_RECMODE may have begun recovery mode, a commit that failed or a connection that broke, and
+    /// nobody else may notice; and what ends it may come later than the order to end it.
+    pub fn watch_recovery_mode(&mut self, cx: &mut Shared) {
+        match (cx.recovery_mode, self.drop_addresses) {
+            (RecoveryMode::Active, None) if cx.run_state == RunState::Running => {
+                self.limit_addresses(cx);
+            }
+            (RecoveryMode::Normal, Some(timer)) => {
+                cx.timers.disarm(timer);
+                self.drop_addresses = None;
+            }
+            (RecoveryMode::Active | RecoveryMode::Normal, _) => {}
         }
     }
 
