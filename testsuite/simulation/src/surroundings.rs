@@ -21,8 +21,6 @@ use crate::life::Life;
 use crate::seed::Seed;
 use crate::world::World;
 
-/// Limit of an attempt at the cluster lock.
-const ATTEMPT: Duration = Duration::from_secs(120);
 /// How often the helper that holds the lock looks whether it still does.
 const RECHECK: Duration = Duration::from_secs(5);
 
@@ -110,7 +108,7 @@ impl Environment for Surroundings {
             }
             Mood::Failing => LockAnswer::Failed,
             Mood::Hanging => {
-                sleep(ATTEMPT).await;
+                sleep(ClusterLock::ATTEMPT).await;
                 LockAnswer::TimedOut
             }
         };

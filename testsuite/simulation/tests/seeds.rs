@@ -47,6 +47,19 @@ fn a_takeover_run_that_is_cut_off_holds_nobody_up() {
     check(&[5_050_060, 5_050_108]);
 }
 
+/// Recovery mode that had ended, but whose limit went on: healthy nodes dropped their addresses.
+#[test]
+fn the_limit_of_a_recovery_ends_with_it() {
+    check(&[5_060_137, 5_060_215]);
+}
+
+/// A node that is cut off while its attempt at a hanging cluster lock runs goes into recovery mode only
+/// after that: the checker knew nothing of it.
+#[test]
+fn a_hanging_lock_makes_the_window_longer() {
+    check(&[5_060_428]);
+}
+
 /// The simulator's own mistake: faults were said to be over while a ban of four minutes went on.
 #[test]
 fn bans_end_with_the_faults() {
