@@ -131,6 +131,8 @@ pub fn run(setup: Setup, time: Duration) -> Report {
             }
             Tempo::Patient => disturb().await,
         };
+        // The last fault may have been made in this moment, and nobody has noticed it yet.
+        sleep(Duration::from_secs(1)).await;
         if let Err(complaints) = cluster.wait_healthy(PATIENCE).await {
             violations.extend(
                 complaints
