@@ -53,6 +53,12 @@ fn the_limit_of_a_recovery_ends_with_it() {
     check(&[5_060_137, 5_060_215]);
 }
 
+/// Everything is dropped while a script that brings an address runs: it stayed for ever.
+#[test]
+fn what_a_script_brings_while_all_is_dropped_does_not_stay() {
+    check(&[5_070_060]);
+}
+
 /// A node that is cut off while its attempt at a hanging cluster lock runs goes into recovery mode only
 /// after that: the checker knew nothing of it.
 #[test]

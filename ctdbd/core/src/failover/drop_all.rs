@@ -41,19 +41,21 @@ impl Failover {
 
     /// True when an event about the address runs now.
     fn begin_drop(&mut self, cx: &mut Shared, addr: IpAddr) -> bool {
-        if !self.machine_has(addr) {
-            self.addresses.unassign(addr, cx.pnn);
-            return false;
-        }
+        let there = self.machine_has(addr);
         let Some(address) = self.addresses.find_mut(addr) else {
             return false;
         };
         let name = address.interface_name().to_owned();
         let with_bits = address.with_bits();
+        // First, since what comes just now is not there yet, and stays assigned.
         if address.in_flight {
             cx.warning(format!(
                 "Not releasing IP {with_bits} on interface {name}, an update is already in progress"
             ));
+            return false;
+        }
+        if !there {
+            self.addresses.unassign(addr, cx.pnn);
             return false;
         }
         cx.info(format!(
