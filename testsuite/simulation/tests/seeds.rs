@@ -59,10 +59,10 @@ fn what_a_script_brings_while_all_is_dropped_does_not_stay() {
     check(&[5_070_060]);
 }
 
-/// A node that is cut off while its attempt at a hanging cluster lock runs goes into recovery mode only
-/// after that: the checker knew nothing of it.
+/// A node that was cut off while its attempt at a hanging cluster lock ran went into recovery mode only
+/// after that, and kept its addresses as much longer.
 #[test]
-fn a_hanging_lock_makes_the_window_longer() {
+fn a_hanging_lock_does_not_make_the_window_longer() {
     check(&[5_060_428]);
 }
 

@@ -35,6 +35,7 @@ impl Cluster {
             cx.membership_changed = true;
             return cx.reply_status(asker, 0);
         }
+        // A leader is at work: even if the order is refused, the limit begins anew with this input.
         if let Some(timer) = self.drop_addresses.take() {
             cx.timers.disarm(timer);
         }

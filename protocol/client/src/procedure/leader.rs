@@ -339,7 +339,13 @@ impl Leader {
                 "Leader broadcast timeout: no word from node {} for {:?}",
                 self.leader, self.settings.leader_timeout
             )));
-            self.elect(now, true, out);
+            if self.phase == Phase::Racing {
+                // The attempt may hang for minutes. Recovery mode cannot wait for it: a node that is
+                // alone lets its addresses go some time after that begins.
+                out.push(Effect::Prepare);
+            } else {
+                self.elect(now, true, out);
+            }
         }
     }
 
@@ -425,6 +431,15 @@ impl Leader {
             out.push(Effect::Prepare);
         } else {
             self.begin_election(now, out);
+            self.limit_race(now);
+        }
+    }
+
+    /// An attempt that began without recovery mode is given as long as a silent leader.
+    fn limit_race(&mut self, now: Instant) {
+        self.deadline = None;
+        if self.phase == Phase::Racing {
+            self.wait_for_leader(now);
         }
     }
 
@@ -595,7 +610,7 @@ impl Leader {
             self.elect(now, false, out);
         } else {
             self.race(now, out);
-            self.deadline = None;
+            self.limit_race(now);
         }
     }
 

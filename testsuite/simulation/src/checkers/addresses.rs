@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ctdb_protocol::Pnn;
 use tokio::time::{Duration, Instant};
 
-use crate::cluster_lock::{ClusterLock, Mood};
+use crate::cluster_lock::Mood;
 use crate::life::Life;
 use crate::world::World;
 
@@ -116,12 +116,7 @@ impl Hosting {
 fn limit(world: &World, times: Times) -> Option<Duration> {
     let drop_all_s = u64::from(world.tunables().recovery_drop_all_ips());
     match times {
-        Times::ApartWithLock => {
-            // Who tries the lock of a filesystem that hangs goes into recovery mode only afterwards.
-            let hanging = world.lock.hangs().then_some(ClusterLock::ATTEMPT);
-            let attempt = hanging.unwrap_or_default();
-            Some(Duration::from_secs(drop_all_s) + APART_SLACK + attempt)
-        }
+        Times::ApartWithLock => Some(Duration::from_secs(drop_all_s) + APART_SLACK),
         Times::ApartWithoutLock => None,
         Times::Together => Some(TOGETHER),
     }

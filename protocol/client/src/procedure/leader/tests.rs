@@ -145,6 +145,20 @@ fn a_broken_connection_to_the_leader_elects_at_once_without_recovery_mode() {
 }
 
 #[test]
+fn recovery_mode_does_not_wait_for_an_attempt_that_hangs() {
+    // Seed 5060428: cut off from the leader, and the lock is on a filesystem that hangs.
+    let mut leader = node(1, true);
+    hear(&mut leader, 1_000, 0);
+    let effects = tell(&mut leader, 2_000, Input::Status(status(&[1, 2], 3)));
+    assert!(effects.contains(&Effect::TryLock), "{effects:?}");
+    assert!(!effects.contains(&Effect::Prepare), "{effects:?}");
+    assert_eq!(tell(&mut leader, 6_999, Input::Timer), []);
+    assert_eq!(tell(&mut leader, 7_000, Input::Timer), [Effect::Prepare]);
+    assert_eq!(tell(&mut leader, 7_010, Input::Prepared { ok: true }), []);
+    assert_eq!(tell(&mut leader, 110_000, Input::Timer), []);
+}
+
+#[test]
 fn a_leader_that_may_lead_no_longer_says_so() {
     let mut leader = holder(1);
     let stopped = Status {
