@@ -117,24 +117,25 @@ finds() { grep -- "$1" >/dev/null; }
 # smb NODE COMMANDS: what smbclient says, errors too
 smb() { smbclient "//$(node_address "$1")/share" "${login[@]}" -c "$2" 2>&1; }
 
-# hold_open NODE FILE SECONDS: opened for reading and writing, deletion not shared; returns when
-# the file is open, and the seconds begin then
+# hold_open NODE FILE: opened for reading and writing, deletion not shared, until end_hold (90 s at most); returns
+# when the file is open
 hold_open() {
-	rm -f "$cluster/held"
+	rm -f "$cluster/let_go"
 	(
 		echo "open $2"
-		wait_for 30 test -e "$cluster/held"
-		sleep "$3"
+		wait_for 90 test -e "$cluster/let_go"
 		echo quit
 	) | smbclient "//$(node_address "$1")/share" "${login[@]}" >"$cluster/holder" 2>&1 &
 	holder=$!
 	wait_for 20 is_open "$1" "$2"
-	touch "$cluster/held"
 }
 
 is_open() { smbstatus --configfile="$(conf "$1")" -L 2>/dev/null | grep -F "$2" | finds .; }
 
-end_hold() { wait "$holder" 2>/dev/null; }
+end_hold() {
+	touch "$cluster/let_go"
+	wait "$holder" 2>/dev/null
+}
 
 lists_after_put() {
 	smb "$1" "put /etc/hostname io.$1; ls" | finds "io\.$1 "
