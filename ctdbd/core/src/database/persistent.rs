@@ -1,6 +1,6 @@
 //! Transactions of clients on persistent and replicated databases.
 //!
-//! TRANS3_COMMIT sends the records to every active node as UPDATE_RECORD. If one of them fails, the
+//! TRANS3_COMMIT sends the records to every node of the vnn map as UPDATE_RECORD. If one of them fails, the
 //! outcome is decided by a recovery, which takes the copy with the highest sequence number as a whole;
 //! the client is answered when it ends. (facts: upstream's `ctdb_persistent.c`)
 
@@ -78,18 +78,20 @@ impl Databases {
         }
         db.last_commit += 1;
         let id = db.last_commit;
-        let (active, passed_over): (Vec<Pnn>, Vec<Pnn>) = cx
+        // Its flags do not count: who was banned when this node last heard of it may be back, in this
+        // very generation. If it is not, it refuses. C passes over it, and it lacks the records then.
+        let (reached, passed_over): (Vec<Pnn>, Vec<Pnn>) = cx
             .vnn_map
             .nodes
             .iter()
             .copied()
-            .partition(|&node| cx.members.find(node).is_some_and(|m| m.active()));
+            .partition(|&node| cx.members.find(node).is_some_and(|m| m.connected()));
         for node in passed_over {
             // The leader may see it all the while: then no recovery would ever give it this commit.
             cx.note_missing(node);
         }
         let mut waiting = BTreeSet::new();
-        for node in active {
+        for node in reached {
             let pending = Pending::Commit {
                 db: db.id,
                 commit: id,

@@ -7,7 +7,7 @@ use ctdb_protocol::control::{
 use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn, ReqId};
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::Text;
-use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, RecordFlags, VnnMap};
+use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, NodeFlags, RecordFlags, VnnMap};
 use ctdb_protocol::wire::encode;
 
 use super::{Cluster, pnn};
@@ -63,6 +63,23 @@ fn a_commit_from_after_the_recovery_is_not_ended_by_it() {
     begin_commit(&mut cluster, client, db);
     cluster.must::<EndRecovery>(leader, pnn(0), &());
     assert_eq!(cluster.statuses(client), []);
+}
+
+/// What a node last heard of another's flags may be old: it was out of touch when that one's ban ended, and
+/// came into the recovery that brought both together (seed 6003137). Who is in the map gets the records.
+#[test]
+fn a_commit_reaches_a_node_that_is_still_thought_to_be_banned() {
+    let (mut cluster, client, _, db) = attached();
+    let members = &mut cluster.nodes[0].shared.members;
+    let member = members.find_mut(pnn(1)).expect("node 1 of two");
+    member.flags |= NodeFlags::BANNED;
+    let mut buffer = MarshallBuffer::new(db);
+    let value = LtdbHeader::new(1, pnn(0), RecordFlags::empty()).join(b"value");
+    buffer.push(ReqId(0), b"key", &value);
+    let data = Bytes::from(encode(&buffer));
+    let answer = cluster.control_raw(client, Pnn::CURRENT, Trans3Commit::CODE, Srvid(0), data);
+    assert_eq!(answer.map(|answer| answer.status), Some(0));
+    assert!(cluster.files[1].record("p.tdb", b"key").is_some());
 }
 
 /// Node 0, out of a recovery already, tells node 1 to store its part of a commit.

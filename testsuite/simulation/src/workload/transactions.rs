@@ -119,9 +119,25 @@ impl Transactions {
                 let mut ledger = self.ledger.borrow_mut();
                 ledger.acknowledged = ledger.acknowledged.max(number);
                 ledger.commits += 1;
+                self.told(life, number, "committed");
                 true
             }
-            Ok(Err(_)) | Err(_) => false,
+            Ok(Err(_)) => {
+                self.told(life, number, "refused");
+                false
+            }
+            Err(_) => {
+                self.told(life, number, "unanswered");
+                false
+            }
+        }
+    }
+
+    /// Notes what became of a transaction, where records are traced.
+    fn told(&self, life: &Rc<Life>, number: u64, outcome: &str) {
+        if life.world().setup.trace_records {
+            life.world()
+                .note(Some(life.pnn), &format!("transaction {number}: {outcome}"));
         }
     }
 
