@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ctdb_protocol::Pnn;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What the filesystem does with attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub type Holder = (Pnn, u64);
 struct State {
     holder: Option<Holder>,
     mood: Mood,
+    /// When attempts were last left hanging.
+    hung_until: Option<Instant>,
 }
 
 /// The lock. Clones are the same lock.
@@ -39,6 +42,7 @@ impl Default for ClusterLock {
         let state = State {
             holder: None,
             mood: Mood::Well,
+            hung_until: None,
         };
         Self {
             state: Rc::new(RefCell::new(state)),
@@ -67,7 +71,19 @@ impl ClusterLock {
 
     /// Changes what the filesystem does.
     pub fn set_mood(&self, mood: Mood) {
-        self.state.borrow_mut().mood = mood;
+        let mut state = self.state.borrow_mut();
+        if state.mood == Mood::Hanging {
+            state.hung_until = Some(Instant::now());
+        }
+        state.mood = mood;
+    }
+
+    /// Whether somebody's attempt may still hang: those that do go on when the filesystem is well again.
+    #[must_use]
+    pub fn hangs(&self) -> bool {
+        let state = self.state.borrow();
+        let since = state.hung_until.map(|until| until.elapsed());
+        state.mood == Mood::Hanging || since.is_some_and(|since| since < Self::ATTEMPT)
     }
 
     /// Takes the lock if it is free; tells whether `who` holds it now.

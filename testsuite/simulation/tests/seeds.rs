@@ -72,3 +72,22 @@ fn a_hanging_lock_does_not_make_the_window_longer() {
 fn faults_are_over_when_they_are_said_to_be() {
     check(&[5_000_317, 5_170_278]);
 }
+
+/// A commit passed over a node of the map that was banned when its sender last heard of it.
+#[test]
+fn a_commit_reaches_all_nodes_of_the_map() {
+    check(&[6_003_137]);
+}
+
+/// Each recovery that failed at its end made the limit for addresses begin anew.
+#[test]
+fn recoveries_that_fail_do_not_keep_addresses() {
+    check(&[6_001_395, 6_001_776]);
+}
+
+/// The simulator's own mistake: while all attempts at the cluster lock hang, nobody leads, even if
+/// nothing else is the matter.
+#[test]
+fn attempts_that_hang_are_a_disturbance() {
+    check(&[6_101_267]);
+}

@@ -35,10 +35,6 @@ impl Cluster {
             cx.membership_changed = true;
             return cx.reply_status(asker, 0);
         }
-        // A leader is at work: even if the order is refused, the limit begins anew with this input.
-        if let Some(timer) = self.drop_addresses.take() {
-            cx.timers.disarm(timer);
-        }
         let behind = databases
             .map
             .values()
@@ -62,7 +58,9 @@ impl Cluster {
 
     /// Looks after each input whether there has to be a limit for addresses. Something else than
     /// SET_RECMODE may have begun recovery mode, a commit that failed or a connection that broke, and
-    /// nobody else may notice; and what ends it may come later than the order to end it.
+    /// nobody else may notice; and what ends it may come later than the order to end it, or not at all:
+    /// recoveries that fail one after the other, as they do while the cluster lock cannot be tested,
+    /// do not make the limit any longer. In C the first of them ends it.
     pub fn watch_recovery_mode(&mut self, cx: &mut Shared) {
         match (cx.recovery_mode, self.drop_addresses) {
             (RecoveryMode::Active, None) if cx.run_state == RunState::Running => {

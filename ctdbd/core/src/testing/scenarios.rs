@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use ctdb_protocol::control::{self, Control};
 use ctdb_protocol::hash::hash;
-use ctdb_protocol::id::{ClientId, DbId, Pnn, ReqId};
+use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn, ReqId};
 use ctdb_protocol::packet::Packet;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::{CountedText, Text};
@@ -280,6 +280,27 @@ fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
     let again = cluster.nodes[0].cluster.drop_addresses;
     assert_eq!(again, timer, "it does not begin anew");
+}
+
+/// Recoveries that fail at their end, one after the other, once made the limit begin anew each time: an
+/// address that was on two nodes stayed there (seed 6001395).
+#[test]
+fn an_end_of_recovery_that_is_refused_does_not_make_the_limit_longer() {
+    let mut cluster = Cluster::running(1);
+    let client = cluster.connect(0);
+    let name = Text::from("p.tdb");
+    cluster.must::<control::DbAttachPersistent>(client, Pnn::CURRENT, &name);
+    let mode = ctdb_protocol::types::RecoveryMode::ACTIVE;
+    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &mode);
+    let timer = cluster.nodes[0].cluster.drop_addresses;
+    assert!(timer.is_some());
+    cluster.nodes[0].shared.vnn_map.generation = Generation(77);
+    cluster.pass(60_000_000);
+    let normal = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    let code = control::SetRecmode::CODE;
+    let answer = cluster.control_raw(client, Pnn::CURRENT, code, Srvid(0), normal);
+    assert_eq!(answer.map(|answer| answer.status), Some(-1));
+    assert_eq!(cluster.nodes[0].cluster.drop_addresses, timer);
 }
 
 /// A peer that is met again within a generation begins recovery mode as well. If nobody hears this node

@@ -126,7 +126,9 @@ fn limit(world: &World, times: Times) -> Option<Duration> {
 fn condition(world: &World) -> (Times, Instant) {
     let mut lives = world.running().into_iter();
     let stopped = lives.any(|life| life.paused_until().is_some());
-    let disturbed = world.network.is_disturbed() || world.lock.mood() != Mood::Well || stopped;
+    // While an attempt at the lock hangs, nobody may lead.
+    let lock_ails = world.lock.mood() != Mood::Well || world.lock.hangs();
+    let disturbed = world.network.is_disturbed() || lock_ails || stopped;
     let times = match (disturbed, world.setup.cluster_lock) {
         (false, _) => Times::Together,
         (true, true) => Times::ApartWithLock,
