@@ -137,7 +137,7 @@ impl Transactions {
     fn told(&self, life: &Rc<Life>, number: u64, outcome: &str) {
         if life.world().setup.trace_records {
             life.world()
-                .note(Some(life.pnn), &format!("transaction {number}: {outcome}"));
+                .note(Some(life.pnn), format!("transaction {number}: {outcome}"));
         }
     }
 
