@@ -63,12 +63,6 @@ impl Member {
     pub fn deleted(&self) -> bool {
         self.flags.contains(NodeFlags::DELETED)
     }
-
-    /// Whether it takes part in recoveries.
-    #[must_use]
-    pub fn active(&self) -> bool {
-        !self.flags.intersects(NodeFlags::INACTIVE)
-    }
 }
 
 /// All members, by number.
