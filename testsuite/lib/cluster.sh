@@ -23,7 +23,7 @@ on() {
 	shift
 	bin=$(programs_of "$node")
 	env CTDB_TEST_MODE=yes CTDB_BASE="$(node_base "$node")" PATH="$bin:$programs:$PATH" \
-		CTDB_EVENTD="$bin/ctdb-eventd" CTDB_EVENT_HELPER="$bin/ctdb-event" \
+		CTDB_TEST_HELPER_BINDIR="$bin" CTDB_EVENTD="$bin/ctdb-eventd" CTDB_EVENT_HELPER="$bin/ctdb-event" \
 		CTDB_LOCK_HELPER="$bin/ctdb_lock_helper" \
 		CTDB_RECOVERY_HELPER="$bin/ctdb_recovery_helper" \
 		CTDB_TAKEOVER_HELPER="$bin/ctdb_takeover_helper" \

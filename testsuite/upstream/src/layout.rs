@@ -105,7 +105,8 @@ fn command(options: &Options, node: NodeProgram) -> Result<String> {
         return Ok("exec \"${0%/*}/../rust/ctdbd\" \"$@\"".to_owned());
     };
     let programs = source::package(&options.top, suite)?;
-    let mut words = String::new();
+    // One word since 4.25, one for each helper before.
+    let mut words = format!("export CTDB_TEST_HELPER_BINDIR='{}'; ", programs.display());
     for (variable, program) in [
         ("CTDB_EVENTD", "ctdb-eventd"),
         ("CTDB_EVENT_HELPER", "ctdb-event"),
