@@ -44,7 +44,7 @@ release_mount() {
 }
 
 # release_starters ROOT FOLDER PROGRAM...: scripts in FOLDER that start programs of the mounted ROOT by
-# their names, in the working folder of the caller if ROOT has it
+# their names, in the working folder of the caller if ROOT has it. FOLDER must not be seen inside ROOT.
 release_starters() {
 	local root=$1 folder=$2 program
 	shift 2
