@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 # Sourced, after hosts.sh and with `kinds` set. Hosts as there, but each with a whole root of its own: an
-# overlay over the machine's, in which packages are really installed, and configuration, state and logs
-# are where they belong. Needs to be in a mount namespace of its own.
+# overlay over $base_root (of upstream/fetch), in which packages are really installed, and configuration,
+# state and logs are where they belong. Needs to be in a mount namespace of its own.
 #
-#   base_install          called by roots_up, in the root that is below all hosts: install and configure
+#   base_install ROOT     called by roots_up, for the root that is below all hosts: install and configure
 #   host_files N ROOT     called by roots_up, before host N is made: files of its own, below ROOT
 #
 # $hosts_dir is at the same place on every host; $hosts_dir/packages and $hosts_dir/shared are in it.
@@ -41,14 +41,11 @@ root_mount() {
 	mount --bind "$hosts_dir" "$3$hosts_dir"
 }
 
-# base_make: the root below all hosts; a machine on which installing a package starts nothing
+# base_make: the root below all hosts
 base_make() {
 	local root=$space/base-root status
-	root_mount "$space/base" / "$root" || return 1
+	root_mount "$space/base" "$base_root" "$root" || return 1
 	mount -t proc proc "$root/proc"
-	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-	chmod 755 "$root/usr/sbin/policy-rc.d"
-	rm -f "$root/var/lib/man-db/auto-update" # its index takes longer than the installation
 	base_install "$root" >"$hosts_dir/base.log" 2>&1
 	status=$?
 	[ $status = 0 ] || tail -n 20 "$hosts_dir/base.log"
@@ -90,7 +87,7 @@ roots_up() {
 	switch_up || return 1
 	for host in $(host_numbers); do
 		name=h$host
-		root_mount "$space/$name" "$space/base/upper:/" "$space/$name-root" || return 1
+		root_mount "$space/$name" "$space/base/upper:$base_root" "$space/$name-root" || return 1
 		echo "127.0.0.1 localhost $name" >"$space/$name-root/etc/hosts"
 		host_files "$host" "$space/$name-root"
 		host_up "$host" "$(root_enter "$host")" || return 1
