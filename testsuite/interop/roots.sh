@@ -24,9 +24,10 @@ background() {
 }
 
 start_daemon() {
-	# What the unit does.
+	# What the unit does. The unit of Debian's 4.25.1 makes the folder of the pid only, and its daemon does
+	# not start until somebody makes that of the socket.
 	# shellcheck disable=SC2016 # for the shell on the host
-	on "$1" sh -c 'mkdir -p "/run/$(sed -n "s/^RuntimeDirectory=//p" /lib/systemd/system/ctdb.service)"
+	on "$1" sh -c 'mkdir -p "/run/$(sed -n "s/^RuntimeDirectory=//p" /lib/systemd/system/ctdb.service)" /run/ctdb
 		exec $(sed -n "s/^ExecStart=//p" /lib/systemd/system/ctdb.service)'
 }
 
