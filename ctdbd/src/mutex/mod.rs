@@ -8,6 +8,7 @@
 
 pub mod etcd_lock;
 pub mod fcntl_helper;
+mod parent;
 pub mod rados_helper;
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -21,8 +21,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, getppid};
 
+use super::parent::Parent;
 use crate::log::say;
 use gateway::{Gateway, GatewayError, Lease};
 use settings::{Arguments, Settings};
@@ -33,8 +33,7 @@ const PARENT_CHECK: Duration = Duration::from_secs(1);
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Before anything else: the parent must be whoever started us.
-    let parent = getppid();
+    let parent = Parent::of_this_process();
     let base = std::env::var_os("CTDB_BASE").unwrap_or_else(|| "/etc/ctdb".into());
     let Some(arguments) = Arguments::parse(std::env::args().skip(1), base.as_ref()) else {
         say("Usage: ctdb_etcd_lock [-v...] [-c FILE]");
@@ -55,12 +54,12 @@ struct Holder {
     gateway: Gateway,
     key: String,
     verbose: usize,
-    parent: Pid,
+    parent: Parent,
     terminated: Receiver<()>,
 }
 
 impl Holder {
-    fn new(arguments: &Arguments, parent: Pid) -> Result<Self, String> {
+    fn new(arguments: &Arguments, parent: Parent) -> Result<Self, String> {
         let terminated = await_sigterm()?;
         let file = arguments.file.display();
         let text = match std::fs::read_to_string(&arguments.file) {
@@ -128,7 +127,7 @@ impl Holder {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
-            if getppid() != self.parent {
+            if !self.parent.is_there() {
                 self.tell(1, format_args!("the daemon is gone"));
                 break;
             }

@@ -8,7 +8,8 @@
 //! be the same, and take a lock on byte 1. It must be another process because closing any
 //! descriptor of a file drops a process's locks on it. When that process ends, or with a
 //! `ping_timeout` is silent for so many seconds (it is stuck in the file system), the lock is
-//! let go. So it is when the daemon is gone.
+//! let go. So it is when the daemon is gone, which shows by the pipe at our standard output before it
+//! does by the pid. A parent of 1 proves nothing: in a container the daemon itself may be process 1.
 //!
 //! No runtime here: one loop that waits for two things.
 
@@ -129,10 +130,6 @@ impl Helper<'_> {
 
     /// Returns when the lock is to be let go.
     fn hold(&self, lock: &File) {
-        if self.parent.as_raw() == 1 {
-            say("parent == 1");
-            return;
-        }
         let mut checker = None;
         if self.recheck_s != 0 {
             match self.start_checker(lock) {

@@ -24,8 +24,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, getppid};
 
+use super::parent::Parent;
 use crate::log::say;
 use crate::sys::process::end_at_once;
 use arguments::{Arguments, Wrong};
@@ -37,8 +37,9 @@ const PARENT_CHECK: Duration = Duration::from_secs(5);
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Before anything else: the parent must be whoever started us.
-    let mut process = Process { parent: getppid() };
+    let mut process = Process {
+        parent: Parent::of_this_process(),
+    };
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
@@ -56,10 +57,6 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if process.parent.as_raw() == 1 {
-        say(format_args!("{name}: PPID == 1"));
-        return ExitCode::FAILURE;
-    }
     run(&name, arguments, &mut process)
 }
 
@@ -104,7 +101,7 @@ fn without_nul(word: OsString) -> CString {
 }
 
 struct Process {
-    parent: Pid,
+    parent: Parent,
 }
 
 impl Surroundings for Process {
@@ -115,7 +112,7 @@ impl Surroundings for Process {
     }
 
     fn has_parent(&self) -> bool {
-        getppid() == self.parent
+        self.parent.is_there()
     }
 }
 
