@@ -20,6 +20,7 @@ pub mod manual;
 pub mod nodes_file;
 pub mod number;
 pub mod output;
+pub mod packages;
 pub mod packet;
 pub mod parse;
 pub mod progress;

@@ -9,6 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::inquiry;
 use crate::output::node::{self, NodeLine};
 use crate::output::{Report, Rows};
+use crate::packages;
 use crate::reasons;
 use crate::session::{Session, connected};
 use ctdb_config::tunables::Tunables;
@@ -194,7 +195,8 @@ pub async fn upgrade_check(session: &mut Session, args: &[String]) -> Outcome {
     stops.extend(of_versions(&speakers, &settings));
     stops.extend(of_settings(&settings));
     stops.extend(reasons::of_cluster(session).await?);
-    let notes = notes(&speakers);
+    let mut notes = notes(&speakers);
+    notes.extend(packages::warnings());
     let status = if stops.is_empty() { 0 } else { NO_GO };
     session.console.out.show(&Verdict {
         speakers,
