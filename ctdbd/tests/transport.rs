@@ -276,6 +276,31 @@ fn r4_data_or_the_end_on_our_own_connection_ends_the_link_and_a_new_one_is_opene
 }
 
 #[test]
+fn a_peer_of_the_other_byte_order_is_refused_and_the_reason_told() {
+    test(async {
+        let (mut node, listener) = Node::new(12);
+        let (mut to_us, _from_us) = node.both(&listener).await;
+        // Every number of the header the other way round; the body does not matter any more.
+        let other: Vec<u8> = packet(1, 16)
+            .chunks(4)
+            .flat_map(|number| number.iter().rev().copied())
+            .collect();
+        to_us.write_all(&other[..12]).unwrap();
+        let mut turns = 0;
+        let told = loop {
+            match node.inputs.pop() {
+                Some(Input::PeerDisconnected { reason, .. }) => break reason,
+                Some(other) => panic!("{other:?}"),
+                None => node.turn().await,
+            }
+            turns += 1;
+            assert!(turns < 1000, "never refused");
+        };
+        assert!(told.contains("other byte order"), "{told}");
+    });
+}
+
+#[test]
 fn r5_an_own_address_that_is_not_there_yet_is_tried_until_it_is() {
     in_own_network(|| {
         test(async {

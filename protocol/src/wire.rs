@@ -25,6 +25,9 @@ pub enum WireError {
     /// Not a CTDB packet.
     #[error("invalid ctdb_magic 0x{0:08x}")]
     Magic(u32),
+    /// From a machine of the other endianness.
+    #[error("packet in the other byte order: nodes of both byte orders cannot form one cluster")]
+    ByteOrder,
     /// Another protocol version.
     #[error("invalid ctdb version {0}")]
     Version(u32),
