@@ -4,7 +4,7 @@
 # For cron: if the daemon is not running, takes public addresses off this node,
 # and the NAT gateway's, since another node will have them by now.
 
-: "${CTDB_BASE:=/etc/ctdb}"
+: "${CTDB_BASE:=$(cd -P "$(dirname "$0")" && pwd)}"
 . "${CTDB_BASE}/functions"
 
 if service ctdb status >/dev/null 2>&1; then

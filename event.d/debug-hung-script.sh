@@ -4,7 +4,7 @@
 # debug-hung-script.sh PID EVENT: the event daemon runs this when a script has
 # not ended in time.  Shows what the script's processes are doing.
 
-: "${CTDB_BASE:=/etc/ctdb}"
+: "${CTDB_BASE:=$(cd -P "$(dirname "$0")" && pwd)}"
 . "${CTDB_BASE}/functions"
 
 load_script_options

@@ -6,7 +6,7 @@
 # file, and the stacks of those processes.  Locks are found in /proc/locks;
 # robust mutexes (TYPE is MUTEX) are looked up by the helper tdb_mutex_check.
 
-: "${CTDB_BASE:=/etc/ctdb}"
+: "${CTDB_BASE:=$(cd -P "$(dirname "$0")" && pwd)}"
 . "${CTDB_BASE}/functions"
 
 if [ $# -ne 4 ]; then
