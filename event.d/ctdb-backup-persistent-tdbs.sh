@@ -4,8 +4,12 @@
 # Puts backups of all persistent databases into one compressed archive in the
 # given directory, named after the time.
 #
-#	-l		does nothing, successfully, on a node that is not the leader
+#	-l		makes no backup, successfully, on a node that is not the leader
 #	-L STATUS	the same, with this exit status
+#	-m MODE		of the directory, in octal; 0700 if not given
+#
+# Databases contain secrets: whoever may not read the directory may not read the
+# archive either.
 
 fail()
 {
@@ -15,22 +19,32 @@ fail()
 
 usage()
 {
-	fail "usage: $0 [-l | -L <rc> ] <dir>"
+	fail "usage: $0 [-l | -L <rc> ] [-m <mode>] <dir>"
 }
 
 elsewhere= # exit status where another node is the leader; empty: not asked
-while getopts "hlL:?" option; do
+mode=0700
+while getopts "hlL:m:?" option; do
 	case "$option" in
 	l) : "${elsewhere:=0}" ;;
 	L) elsewhere=$OPTARG ;;
+	m) mode=$OPTARG ;;
 	*) usage ;;
 	esac
 done
 shift $((OPTIND - 1))
 [ $# -eq 1 ] || usage
 
+case "$mode" in
+"" | *[!0-7]*) fail "Invalid mode ${mode}" ;;
+esac
+
 directory=$1
 [ -d "$directory" ] || fail "No such directory ${directory}"
+
+# Also where no backup is made now: there may be older ones.
+umask 077
+chmod "$mode" "$directory" || fail "Failed to change the mode of ${directory}"
 
 if [ -n "$elsewhere" ] && [ "$(ctdb pnn)" != "$(ctdb leader)" ]; then
 	exit "$elsewhere"
@@ -50,4 +64,5 @@ done
 
 archive=${directory}/${name}.tgz
 tar -czf "$archive" -C "$directory" "$name" || fail "Failed to create tarball"
+chmod "$(printf '%04o' "$((0$mode & 0666))")" "$archive"
 echo "Created backup tarball ${archive}"
