@@ -6,7 +6,9 @@
 # beside them.  Sourced by the tests beside it, whose first argument is the
 # directory of the programs.
 #
-# With KEEP set, the logs of a failed run are left behind.
+# With KEEP set, the logs of a failed run are left behind.  With ROOT set, hosts live
+# in the system below that directory (a root of another release, say) instead of this
+# machine's; what they change there is gone with them.
 
 set -u
 
@@ -25,6 +27,24 @@ need()
 	done
 }
 
+# need_there PROGRAM...: where hosts live.
+need_there()
+{
+	if [[ -z $ROOT ]]; then
+		need "$@"
+		return
+	fi
+	local program
+	for program; do
+		# shellcheck disable=SC2016
+		if ! PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$ROOT" sh -c 'command -v "$0"' "$program" >/dev/null; then
+			echo "the program ${program} is missing in ${ROOT}" >&2
+			exit 2
+		fi
+	done
+}
+
+: "${ROOT:=}"
 need ctdbd ctdb ctdb-eventd ctdb_killtcp
 need ip ss iptables ethtool nsenter ncat ping flock
 
@@ -174,10 +194,39 @@ more_mounts()
 	:
 }
 
+# enter_root HOST: prints commands that make ROOT the host's file system.
+enter_root()
+{
+	[[ -n $ROOT ]] || return 0
+	local there=${work}/$1/root directory
+	cat <<-ENTER
+		mkdir -p '${there}'
+		mount -t tmpfs none '${there}'
+		mkdir '${there}/upper' '${there}/work' '${there}/root'
+		cd '${there}'
+		mount -t overlay -o 'lowerdir=${ROOT},upperdir=upper,workdir=work' overlay root
+		cd root
+		mount --rbind /proc proc
+		mount --rbind /dev dev
+		mount -t sysfs sysfs sys
+		mount -t tmpfs none tmp
+		mkdir -p '.${work}' '.${bin}' mnt
+		mount --bind '${work}' '.${work}'
+		mount --bind '${bin}' '.${bin}'
+		pivot_root . mnt
+		umount -l /mnt
+		cd /
+	ENTER
+}
+
 # overlays HOST: prints commands that make the host's file system its own where it
 # has to have directories that may not exist here.
 overlays()
 {
+	if [[ -n $ROOT ]]; then
+		echo "mount -t tmpfs none /run"
+		return
+	fi
 	local directory upper=${work}/$1/overlay
 	echo "mount -t tmpfs none /run; mkdir ${upper}; mount -t tmpfs none ${upper}"
 	for directory in /etc /var /usr/libexec; do
@@ -197,6 +246,7 @@ make_hosts()
 		configure "$host"
 		prepare "$host" "${work}/${host}"
 		boot "$host" "set -e
+			$(enter_root "$host")
 			$(overlays "$host")
 			mkdir -p ${MOUNTED}
 			mount --bind '${work}/${host}/etc' /etc/ctdb
