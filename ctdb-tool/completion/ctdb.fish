@@ -105,7 +105,7 @@ complete -c ctdb -n 'not __ctdb_command' -a getdbseqnum -d 'get database sequenc
 complete -c ctdb -n 'not __ctdb_command' -a nodestatus -d 'show and return node status'
 complete -c ctdb -n 'not __ctdb_command' -a dbstatistics -d 'show database statistics'
 complete -c ctdb -n 'not __ctdb_command' -a reloadips -d 'reload the public addresses file'
-complete -c ctdb -n 'not __ctdb_command' -a pushrecord -d 'push a record of a volatile database to all active nodes'
+complete -c ctdb -n 'not __ctdb_command' -a pushrecord -d 'push a record to all nodes'
 complete -c ctdb -n 'not __ctdb_command' -a health -d 'check the cluster, say in one line each what is wrong'
 complete -c ctdb -n 'not __ctdb_command' -a upgrade-check -d 'say whether a node may be replaced now, and why not'
 complete -c ctdb -n 'not __ctdb_command' -a locks -d 'show who holds and who waits for record locks'

@@ -189,7 +189,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "nodestatus", args: "[all|<pnn-list>]", help: "show and return node status", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::nodestatus) },
     Command { name: "dbstatistics", args: "<dbname|dbid>", help: "show database statistics", group: Group::Database, reach: Reach::Anywhere, run: daemon!(command::statistics::dbstatistics) },
     Command { name: "reloadips", args: "[all|<pnn-list>]", help: "reload the public addresses file", group: Group::Address, reach: Reach::Here, run: daemon!(command::failover::reloadips) },
-    Command { name: "pushrecord", args: "<dbname|dbid> <key>", help: "push a record of a volatile database to all active nodes", group: Group::Record, reach: Reach::Here, run: daemon!(command::record::pushrecord) },
+    Command { name: "pushrecord", args: "<dbname|dbid> <key> <value>", help: "push a record to all nodes", group: Group::Record, reach: Reach::Here, run: daemon!(command::record::pushrecord) },
     Command { name: "health", args: "", help: "check the cluster, say in one line each what is wrong", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::health::health) },
     Command { name: "upgrade-check", args: "", help: "say whether a node may be replaced now, and why not", group: Group::Status, reach: Reach::Here, run: daemon!(command::upgrade::upgrade_check) },
     Command { name: "locks", args: "[all] [<dbname|dbid>]", help: "show who holds and who waits for record locks", group: Group::Debug, reach: Reach::Anywhere, run: daemon!(command::locks::locks) },

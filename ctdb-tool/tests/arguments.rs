@@ -72,7 +72,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("process-exists", 1, 2),
     ("pstore", 3, 3),
     ("ptrans", 1, 2),
-    ("pushrecord", 2, 2),
+    ("pushrecord", 3, 3),
     ("rddumpmemory", 0, ANY),
     ("readkey", 2, 3),
     ("recover", 0, 0),

@@ -322,8 +322,10 @@ controls! {
         160 TcpClientPassed "TCP_CLIENT_PASSED": Connection => (), Exact;
         /// A takeover run begins.
         161 StartIpreallocate "START_IPREALLOCATE": () => (), Exact;
-        /// A record from its writer to all. From 4.25 on.
+        /// A client's record is to be on every node before this is answered. From 4.25 on.
         162 PushRecord "PUSH_RECORD": types::PushRecord => (), Exact;
+        /// Between daemons: stores such a record. From 4.25 on.
+        163 PushRecordStore "PUSH_RECORD_STORE": types::PushRecord => (), Exact;
     }
     obsolete {
         10 "GET_NODEMAPv4" instead "GET_NODEMAP";
@@ -380,8 +382,8 @@ mod tests {
         let codes: BTreeSet<u32> = TABLE.iter().map(|row| row.code).collect();
         assert_eq!(codes.len(), TABLE.len());
         let live = TABLE.iter().filter(|row| row.life == Life::Live).count();
-        assert_eq!((live, TABLE.len() - live), (109, 40));
-        let missing: Vec<u32> = (0..=162).filter(|code| !codes.contains(code)).collect();
+        assert_eq!((live, TABLE.len() - live), (110, 40));
+        let missing: Vec<u32> = (0..=163).filter(|code| !codes.contains(code)).collect();
         assert_eq!(
             missing,
             [2, 12, 28, 38, 39, 40, 41, 68, 73, 92, 93, 94, 95, 106]

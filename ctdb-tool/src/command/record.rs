@@ -9,7 +9,6 @@ use crate::output::value::{Raw, WithText};
 use crate::parse;
 use crate::session::Session;
 use ctdb_protocol::control as ctl;
-use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::PushRecord;
 use serde_json::json;
 
@@ -83,34 +82,35 @@ pub async fn deletekey(session: &mut Session, args: &[String]) -> Outcome {
     Ok(0)
 }
 
-/// `ctdb pushrecord`: this node's copy of a record, sent to all active nodes without waiting for them. Daemons
-/// before 4.25 refuse the control without harm; those of another generation ignore it.
+/// `ctdb pushrecord`: stores a record, and is done when every active node has a copy of it.
 pub async fn pushrecord(session: &mut Session, args: &[String]) -> Outcome {
-    let [db, key_text] = args else {
+    let [db, key_text, value_text] = args else {
         return Err(Failure::Usage);
     };
     let db = opened(session, &volatile(session, db).await?).await?;
     let key = typed(key_text, "key")?;
+    let value = typed(value_text, "value")?;
+    let mut record = fetch_lock(session, &db, &key, false)
+        .await
+        .doing(|| format!("Failed to fetch record for key {key_text}"))?;
+    // It cannot change any more: a recovery waits for the lock.
     let generation = session
         .control::<ctl::GetVnnMap>(session.pnn, &())
         .await?
         .generation;
-    let record = fetch_lock(session, &db, &key, false)
-        .await
-        .doing(|| format!("Failed to fetch record for key {key_text}"))?;
+    let header = record
+        .store_newer(&value)
+        .doing(|| format!("Failed to store record for key {key_text}"))?;
     let push = PushRecord {
         generation,
         db_id: db.id,
-        header: *record.header(),
+        header,
         key: key.into(),
-        value: record.data().into(),
+        value: value.into(),
     };
     session
-        .client
-        .request::<ctl::PushRecord>(Pnn::BROADCAST_ACTIVE, &push)
-        .no_reply()
-        .send();
-    // the daemon has it once it answers what was asked behind it
-    session.status::<ctl::GetPnn>(session.pnn, &()).await?;
+        .control::<ctl::PushRecord>(session.pnn, &push)
+        .await
+        .doing(|| format!("Failed to push record for key {key_text}"))?;
     Ok(0)
 }

@@ -106,11 +106,6 @@ impl LockedRecord<'_> {
         &self.data
     }
 
-    /// What the record carries besides its value.
-    pub fn header(&self) -> &LtdbHeader {
-        &self.header
-    }
-
     /// Replaces the value.
     pub fn store(&self, data: &[u8]) -> Result<(), Failure> {
         if self.read_only {
@@ -122,6 +117,15 @@ impl LockedRecord<'_> {
                 format!("store_record: {} tdb_storev failed, {error}", self.db.name),
             )
         })
+    }
+
+    /// Replaces the value by one that goes to other nodes (smbd does so before PUSH_RECORD), as a newer
+    /// version: nodes that have an older one take it. The header as stored.
+    pub fn store_newer(&mut self, data: &[u8]) -> Result<LtdbHeader, Failure> {
+        self.header.rsn += 1;
+        self.header.flags.insert(RecordFlags::MIGRATED_WITH_DATA);
+        self.store(data)?;
+        Ok(self.header)
     }
 
     /// Empties the record and has the daemon vacuum it.

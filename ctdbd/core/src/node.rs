@@ -315,6 +315,7 @@ impl Node {
             Timer::CommitAgain(db, id, node) => {
                 self.databases.commit_again(cx, db, id, node);
             }
+            Timer::PushRecord(push) => databases.push_timed_out(cx, push),
             Timer::LateUpdate(number) => databases.late_expired(cx, number),
             Timer::LeaveRecovery => databases.late_stored(cx),
             Timer::Update(ticket) => {
@@ -347,7 +348,7 @@ impl Node {
                     .control_timed_out(&mut self.shared, client, reqid)
             }
             // These have a limit of their own.
-            Pending::Call(_) | Pending::Commit { .. } => {}
+            Pending::Call(_) | Pending::Commit { .. } | Pending::PushRecord { .. } => {}
             other @ (Pending::Revoke { .. }
             | Pending::VacuumDelete { .. }
             | Pending::LockCheck { .. }) => {
@@ -363,11 +364,13 @@ impl Node {
             return;
         }
         self.cluster.leader_gone(peer);
+        self.databases.pushes.forget(peer);
         self.proxy.node_gone(cx, peer);
         let daemons_own = cx.recall_all(|pending| match pending {
             Pending::Commit { node, .. }
             | Pending::Revoke { node, .. }
             | Pending::VacuumDelete { node, .. }
+            | Pending::PushRecord { node, .. }
             | Pending::LockCheck { node, .. } => *node == peer,
             Pending::Call(_) | Pending::Client { .. } => false,
         });

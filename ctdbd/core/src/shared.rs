@@ -147,6 +147,13 @@ pub enum Pending {
         /// Node that was asked.
         node: Pnn,
     },
+    /// A part of a client's PUSH_RECORD: PUSH_RECORD_STORE to one node.
+    PushRecord {
+        /// Number of the push.
+        push: u64,
+        /// Node that was asked.
+        node: Pnn,
+    },
     /// GET_RECLOCK_FILE to the leader, during START_RECOVERY.
     LockCheck {
         /// Who waits for START_RECOVERY.
@@ -220,6 +227,8 @@ pub enum Timer {
     Commit(DbId, u64),
     /// A node that refused its part of a commit is asked again.
     CommitAgain(DbId, u64, Pnn),
+    /// A record was not stored by every node in time.
+    PushRecord(u64),
     /// An UPDATE_RECORD that waits for the end of a recovery has waited long enough.
     LateUpdate(u64),
     /// The end of a recovery has waited long enough for updates that were kept.

@@ -2,12 +2,11 @@
 
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::text::Text;
-use ctdb_protocol::types::{ControlFlags, DbAndFlags, DbMap, PushRecord, RecordFlags};
+use ctdb_protocol::types::{ControlFlags, DbAndFlags, DbMap};
 
 use super::dispatch::Answer;
 use crate::database::Databases;
 use crate::database::attach::Request;
-use crate::database::record::write;
 use crate::node::Node;
 use crate::shared::{Asker, RecoveryMode, RunState};
 use crate::store::Kind;
@@ -127,35 +126,5 @@ impl Node {
             Some(reason) => Answer::with(&Text::from(reason.as_str())),
             None => Answer::Status(0),
         }
-    }
-
-    /// A client of another node gives this node a copy of a record that is to outlive its dmaster.
-    pub(crate) fn push_record(&mut self, push: &PushRecord) -> Answer {
-        let (own, generation) = (self.shared.pnn, self.shared.vnn_map.generation);
-        // What another generation pushed is ignored, whatever it is.
-        if push.generation != generation || push.header.dmaster == own {
-            return Answer::Status(0);
-        }
-        let Some(db) = self.databases.find(push.db_id) else {
-            return Answer::Status(-1);
-        };
-        let mut header = push.header;
-        header.flags.insert(RecordFlags::MIGRATED_WITH_DATA);
-        let stored = write(
-            db.table.as_mut(),
-            push.key.as_ref(),
-            &header,
-            push.value.as_ref(),
-        )
-        .and_then(|()| db.table.sync());
-        if let Err(error) = stored {
-            let text = format!(
-                "{}: cannot keep a record that was pushed here: {error}",
-                db.name
-            );
-            self.shared.error(text);
-            return Answer::Status(-1);
-        }
-        Answer::Status(0)
     }
 }

@@ -304,7 +304,16 @@ impl Node {
             Request::DbVacuum(request) => {
                 Answer::taken(databases.vacuum_now(cx, asker, request.db_id, request.full))
             }
-            Request::PushRecord(push) => self.push_record(&push),
+            Request::PushRecord(push) => {
+                let local = self.local_client(asker).is_some();
+                self.databases
+                    .push_record(&mut self.shared, asker, local, push);
+                Answer::Taken
+            }
+            Request::PushRecordStore(push) => {
+                databases.store_pushed(cx, asker, push);
+                Answer::Taken
+            }
 
             // Traverse, messages, tunnels.
             Request::TraverseStart(request) => self.traverse_start(asker, request, false),

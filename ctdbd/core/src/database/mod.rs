@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod persistent;
 pub mod pull;
 pub mod push;
+pub mod push_record;
 pub mod readonly;
 pub mod record;
 pub mod replace;
@@ -51,6 +52,8 @@ pub struct Databases {
     pub vacuum: vacuum::Vacuuming,
     /// Sends of record buffers that are cut into slices.
     pub pulls: std::collections::VecDeque<pull::Pull>,
+    /// Records of clients that are on their way to every node.
+    pub pushes: push_record::Pushes,
 }
 
 impl std::fmt::Debug for Databases {

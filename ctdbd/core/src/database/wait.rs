@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use ctdb_protocol::id::{ClientId, Generation, ReqId};
 use ctdb_protocol::packet::{Header, Packet, ReqCall};
+use ctdb_protocol::types::PushRecord;
 
 use super::Db;
 use crate::effect::{Effect, LockScope, Ticket};
-use crate::shared::{Shared, Waiting};
+use crate::shared::{Asker, Shared, Waiting};
 use crate::statistics::Counting as _;
 use crate::store::TryLock;
 
@@ -46,6 +47,13 @@ pub enum Parked {
     Fetched {
         /// Its request id.
         reqid: ReqId,
+    },
+    /// A record that another node has pushed here.
+    Pushed {
+        /// Who is to be told.
+        asker: Asker,
+        /// The record.
+        push: Box<PushRecord>,
     },
 }
 

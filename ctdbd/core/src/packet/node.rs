@@ -200,6 +200,7 @@ impl Node {
                 }
             }
             Parked::Fetched { reqid } => databases.vacuum_fetched(cx, reqid),
+            Parked::Pushed { asker, push } => databases.store_pushed(cx, asker, *push),
         }
     }
 
@@ -260,6 +261,9 @@ impl Node {
                     .then(|| front::<MarshallBuffer>(&answer.data).ok())
                     .flatten();
                 databases.vacuum_asked(cx, db, node, kept.as_ref());
+            }
+            Pending::PushRecord { push, node } => {
+                databases.push_answered(cx, push, node, &answer);
             }
             Pending::LockCheck { asker, .. } => {
                 if !cluster.lock_checked(cx, asker, &answer) {

@@ -5,6 +5,7 @@ mod commits;
 mod controls;
 mod leader;
 pub(crate) mod memory;
+mod pushes;
 mod rows;
 mod scenarios;
 mod shutdown;
@@ -53,6 +54,10 @@ pub(crate) struct Cluster {
     pub(crate) held_scans: Vec<(usize, Ticket)>,
     /// A node that nobody hears.
     pub(crate) mute: Option<usize>,
+    /// Nodes that refuse controls of other nodes as C does one that it does not know.
+    pub(crate) refuse_without_word: std::collections::BTreeSet<usize>,
+    /// Lines of all logs.
+    pub(crate) logged: Vec<String>,
     /// Nodes whose watch was told to resign.
     pub(crate) resigned: Vec<usize>,
     reqid: u32,
@@ -116,6 +121,8 @@ impl Cluster {
             repacks: Vec::new(),
             held_scans: Vec::new(),
             mute: None,
+            refuse_without_word: std::collections::BTreeSet::new(),
+            logged: Vec::new(),
             resigned: Vec::new(),
             reqid: 0,
         };
@@ -202,6 +209,14 @@ impl Cluster {
     ) {
         match effect {
             Effect::ToPeer { .. } if self.mute == Some(index) => {}
+            Effect::ToPeer { peer, packet, .. }
+                if self.refuse_without_word.contains(&(peer.0 as usize)) =>
+            {
+                if let Some(packet) = refusal(&packet) {
+                    queue.push_back((index, Input::PeerPacket { from: peer, packet }));
+                }
+            }
+            Effect::Log { text, .. } => self.logged.push(text),
             Effect::ToPeer { peer, packet, .. } => {
                 queue.push_back((
                     peer.0 as usize,
@@ -459,4 +474,23 @@ impl Cluster {
 
 pub(crate) fn pnn(index: usize) -> Pnn {
     Pnn(u32::try_from(index).unwrap())
+}
+
+/// The answer of a C daemon to a control that it does not know.
+fn refusal(packet: &Bytes) -> Option<Bytes> {
+    let (header, Packet::ReqControl(_)) = Packet::decode(packet.clone()).ok()? else {
+        return None;
+    };
+    let answer = Packet::ReplyControl(ReplyControl {
+        status: -1,
+        data: Bytes::new(),
+        errormsg: Bytes::new(),
+    });
+    let back = Header::new(
+        header.generation,
+        header.destnode,
+        header.srcnode,
+        header.reqid,
+    );
+    Some(packet::encode(&back, &answer))
 }

@@ -199,8 +199,17 @@ pub(super) fn rows() -> Vec<Row> {
                 (Normal, |ids| pushed(ids.generation, ids.volatile.0), Done),
                 (Recovery, |ids| pushed(ids.generation, ids.volatile.0), Done),
                 (Normal, |ids| pushed(ids.generation, UNKNOWN), NO),
-                // Another generation: ignored, whatever is in it.
-                (Normal, |ids| pushed(ids.generation + 1, UNKNOWN), Done),
+                (Normal, |ids| pushed(ids.generation + 1, ids.volatile.0), NO),
+            ],
+        ),
+        row::<c::PushRecordStore>(
+            Exact,
+            &[
+                (Normal, |ids| pushed(ids.generation, ids.volatile.0), Done),
+                (Recovery, |ids| pushed(ids.generation, ids.volatile.0), Done),
+                (Normal, |ids| pushed(ids.generation, ids.persistent.0), NO),
+                (Normal, |ids| pushed(ids.generation, UNKNOWN), NO),
+                (Normal, |ids| pushed(ids.generation + 1, ids.volatile.0), NO),
             ],
         ),
         // Walks, messages, tunnels.
