@@ -381,12 +381,14 @@ impl Drive {
                 path,
                 open_flags,
                 scope,
+                at_most,
             } => {
                 let job = locks::Job {
                     ticket,
                     path,
                     open_flags,
                     scope,
+                    at_most: usize::try_from(at_most.max(1)).unwrap_or(usize::MAX),
                 };
                 self.parts.locks.await_lock(job, &mut self.inputs);
             }

@@ -129,6 +129,8 @@ pub enum Effect {
         open_flags: i32,
         /// What to lock.
         scope: LockScope,
+        /// LockProcessesPerDB: how many records of this database may be waited for at the same time.
+        at_most: u32,
     },
     /// Give a lock back, or stop waiting for it.
     ReleaseLock {

@@ -377,6 +377,31 @@ impl Shared {
         self.log(LogLevel::Info, text);
     }
 
+    /// Something about a database took `seconds`: a line in the log when that is longer than LogLatencyMs. The
+    /// operation has upstream's name.
+    pub fn note_latency(&mut self, level: LogLevel, seconds: f64, operation: &str, database: &str) {
+        let limit_ms = self.tunables.log_latency_ms();
+        if limit_ms > 0 && seconds * 1000.0 > f64::from(limit_ms) {
+            self.log(
+                level,
+                format!(
+                    "High latency {seconds:.6}s for operation {operation} on database {database}"
+                ),
+            );
+        }
+    }
+
+    /// The cluster lock took `seconds` to be tried: a line in the log when that is longer than
+    /// RecLockLatencyMs.
+    pub fn note_lock_latency(&mut self, seconds: f64, operation: &str) {
+        let limit_ms = self.tunables.rec_lock_latency_ms();
+        if limit_ms > 0 && seconds * 1000.0 > f64::from(limit_ms) {
+            self.error(format!(
+                "High RECLOCK latency {seconds:.6}s for operation {operation}"
+            ));
+        }
+    }
+
     // ---- numbers ---------------------------------------------------------------------------------
 
     /// A request id that is not in use. Never 0.

@@ -52,6 +52,8 @@ pub struct Job {
     pub open_flags: i32,
     /// What to lock.
     pub scope: LockScope,
+    /// How many records of the file may be waited for at the same time; whole files are not limited.
+    pub at_most: usize,
 }
 
 impl Job {
@@ -184,7 +186,7 @@ impl Locks {
     }
 
     fn dispatch(&mut self, inputs: &mut Vec<Input>) {
-        while let Some(job) = self.queue.pop_front() {
+        while let Some(job) = self.take_startable() {
             let idle = self
                 .helpers
                 .iter()
@@ -210,6 +212,23 @@ impl Locks {
             };
             self.assign(id, job, inputs);
         }
+    }
+
+    /// The oldest job whose file has not as many waits for records as it may have.
+    fn take_startable(&mut self) -> Option<Job> {
+        let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
+        let working = self.helpers.values().filter_map(|w| w.work.as_ref());
+        for work in working.filter(|work| work.job.scope != LockScope::Database) {
+            *waits.entry(&work.job.path).or_default() += 1;
+        }
+        let startable = |job: &Job| {
+            job.scope == LockScope::Database
+                || waits
+                    .get(job.path.as_str())
+                    .is_none_or(|&n| n < job.at_most)
+        };
+        let index = self.queue.iter().position(startable)?;
+        self.queue.remove(index)
     }
 
     fn assign(&mut self, id: HelperId, job: Job, inputs: &mut Vec<Input>) {

@@ -97,6 +97,7 @@ impl Cluster {
                 if answer == b'1' {
                     cx.statistics
                         .count(|s| add_latency(&mut s.reclock_ctdbd, latency_s));
+                    cx.note_lock_latency(latency_s, "daemon reclock");
                 }
                 become_normal(cx, databases, asker);
             }

@@ -141,12 +141,7 @@ impl Node {
         self.shared
             .statistics
             .count(|s| add_latency(&mut s.reclock_recd, seconds));
-        let limit_ms = self.shared.tunables.rec_lock_latency_ms();
-        if limit_ms > 0 && seconds * 1000.0 > f64::from(limit_ms) {
-            self.shared.error(format!(
-                "High RECLOCK latency {seconds:.6}s for operation cluster lock"
-            ));
-        }
+        self.shared.note_lock_latency(seconds, "recd reclock");
         Answer::Status(0)
     }
 

@@ -13,6 +13,7 @@ use ctdb_protocol::wire::{Pad, encode};
 use super::Db;
 use super::record::Record;
 use super::wait::{Access, Parked};
+use crate::effect::LogLevel;
 use crate::proxy::relay::to_client;
 use crate::shared::{Pending, Shared};
 use crate::statistics::{Counting, add_latency};
@@ -229,6 +230,12 @@ impl Db {
             s.call_left();
             add_latency(&mut s.call_latency, latency_s);
         });
+        cx.note_latency(
+            LogLevel::Warning,
+            latency_s,
+            "call_from_client_cb 3",
+            &self.name,
+        );
         if call.client == ClientId(0) {
             // The daemon's own call, for a vacuum run.
             cx.ready.push_back((

@@ -6,7 +6,7 @@
 use ctdb_protocol::id::DbId;
 
 use super::{Databases, Db};
-use crate::effect::{Effect, LockScope, Ticket};
+use crate::effect::{Effect, LockScope, LogLevel, Ticket};
 use crate::shared::{Asker, Shared, Waiting};
 
 /// Whether the whole file of a database is locked.
@@ -18,6 +18,8 @@ pub enum Freeze {
     Pending {
         /// The wait.
         ticket: Ticket,
+        /// When it began, monotonic microseconds.
+        since_us: u64,
         /// Who wants to know.
         waiters: Vec<Asker>,
     },
@@ -70,9 +72,11 @@ impl Db {
                     path: self.table.path().to_owned(),
                     open_flags: self.table.open_flags(),
                     scope: LockScope::Database,
+                    at_most: cx.tunables.lock_processes_per_db(),
                 });
                 self.freeze = Freeze::Pending {
                     ticket,
+                    since_us: cx.now.monotonic_us,
                     waiters: asker.into_iter().collect(),
                 };
             }
@@ -83,10 +87,13 @@ impl Db {
     fn frozen(&mut self, cx: &mut Shared, ticket: Ticket) {
         if let Freeze::Pending {
             ticket: awaited,
+            since_us,
             waiters,
         } = &mut self.freeze
             && *awaited == ticket
         {
+            let waited_s = cx.now.seconds_since(*since_us);
+            cx.note_latency(LogLevel::Error, waited_s, "lock_db", &self.name);
             for asker in std::mem::take(waiters) {
                 cx.reply_status(asker, 0);
             }
@@ -102,7 +109,9 @@ impl Db {
         self.invalid_records = false;
         match std::mem::replace(&mut self.freeze, Freeze::Thawed) {
             Freeze::Thawed => {}
-            Freeze::Pending { ticket, waiters } => {
+            Freeze::Pending {
+                ticket, waiters, ..
+            } => {
                 cx.settle(ticket);
                 cx.out.push(Effect::ReleaseLock { ticket });
                 for asker in waiters {

@@ -14,7 +14,7 @@ use ctdb_protocol::types::MarshallBuffer;
 
 use super::update::Rule;
 use super::{Databases, Db};
-use crate::effect::{Effect, Ticket};
+use crate::effect::{Effect, LogLevel, Ticket};
 use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::timer::TimerId;
@@ -48,6 +48,8 @@ pub struct Commit {
 pub struct Updating {
     /// Who is to be told.
     pub asker: Asker,
+    /// The database's name, for the log.
+    pub name: String,
     /// When it began, monotonic microseconds.
     pub since_us: u64,
     /// Gives up after ControlTimeout.
@@ -280,6 +282,7 @@ impl Databases {
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
         let ticket = cx.expect(Waiting::Update(Updating {
             asker,
+            name: db.name.clone(),
             since_us,
             timer: None,
         }));
@@ -308,6 +311,7 @@ pub fn update_done(cx: &mut Shared, updating: &Updating, status: i32) {
         s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1);
         add_latency(&mut s.childwrite_latency, latency_s);
     });
+    cx.note_latency(LogLevel::Warning, latency_s, "persistent", &updating.name);
     cx.reply_status(updating.asker, status);
 }
 

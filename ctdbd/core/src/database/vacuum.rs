@@ -20,7 +20,7 @@ use ctdb_protocol::wire::encode;
 
 use super::record::{HEADER_SIZE, read};
 use super::{Databases, Db};
-use crate::effect::{Effect, ScanFilter, Ticket};
+use crate::effect::{Effect, LogLevel, ScanFilter, Ticket};
 use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::store::{StoreResult, TryLock};
@@ -304,6 +304,7 @@ impl Databases {
         if let Some(db) = self.map.get_mut(&id) {
             let took_s = cx.now.seconds_since(run.since_us);
             add_latency(&mut db.counters.vacuum_latency, took_s);
+            cx.note_latency(LogLevel::Error, took_s, "vacuum", &db.name);
         }
     }
 
@@ -506,10 +507,9 @@ impl Run {
 /// The run has ended by itself.
 fn finish(cx: &mut Shared, db: &mut Db, run: Run) {
     cx.timers.disarm(run.limit);
-    add_latency(
-        &mut db.counters.vacuum_latency,
-        cx.now.seconds_since(run.since_us),
-    );
+    let took_s = cx.now.seconds_since(run.since_us);
+    add_latency(&mut db.counters.vacuum_latency, took_s);
+    cx.note_latency(LogLevel::Error, took_s, "vacuum", &db.name);
     if let Some(asker) = run.asker {
         cx.reply_status(asker, if run.failed { -1 } else { 0 });
     }

@@ -12,7 +12,7 @@ use ctdb_protocol::packet::{Header, Packet, ReqCall};
 use ctdb_protocol::types::PushRecord;
 
 use super::Db;
-use crate::effect::{Effect, LockScope, Ticket};
+use crate::effect::{Effect, LockScope, LogLevel, Ticket};
 use crate::shared::{Asker, Shared, Waiting};
 use crate::statistics::Counting as _;
 use crate::store::TryLock;
@@ -126,6 +126,7 @@ impl Db {
             path: self.table.path().to_owned(),
             open_flags: self.table.open_flags(),
             scope: LockScope::Record(key.clone()),
+            at_most: cx.tunables.lock_processes_per_db(),
         });
         cx.statistics.count(|s| {
             s.locks.num_calls += 1;
@@ -156,6 +157,7 @@ impl Db {
         let waited_s = cx.now.seconds_since(wait.since_us);
         cx.statistics.count(|s| s.lock_done(waited_s));
         self.counters.lock_done(waited_s);
+        cx.note_latency(LogLevel::Error, waited_s, "lock_record", &self.name);
         self.none_pending(cx, &queue);
         self.table.mark(&key);
         self.serving = Some(chain);

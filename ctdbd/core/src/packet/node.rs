@@ -267,7 +267,7 @@ impl Node {
             }
             Pending::LockCheck { asker, .. } => {
                 if !cluster.lock_checked(cx, asker, &answer) {
-                    cluster.shut_down(cx, 1);
+                    cluster.leave_at_once(cx, 1);
                 }
             }
         }

@@ -58,6 +58,8 @@ pub(crate) struct Cluster {
     pub(crate) refuse_without_word: std::collections::BTreeSet<usize>,
     /// Lines of all logs.
     pub(crate) logged: Vec<String>,
+    /// Nodes that have closed their connections to the others for good.
+    pub(crate) left: Vec<usize>,
     /// Nodes whose watch was told to resign.
     pub(crate) resigned: Vec<usize>,
     reqid: u32,
@@ -123,6 +125,7 @@ impl Cluster {
             mute: None,
             refuse_without_word: std::collections::BTreeSet::new(),
             logged: Vec::new(),
+            left: Vec::new(),
             resigned: Vec::new(),
             reqid: 0,
         };
@@ -311,6 +314,7 @@ impl Cluster {
                     },
                 ));
             }
+            Effect::CloseTransport => self.left.push(index),
             Effect::StopWatch => self.resigned.push(index),
             Effect::DropClient { client } => queue.push_back((index, Input::ClientGone { client })),
             _ => {}
