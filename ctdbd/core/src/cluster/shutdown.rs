@@ -75,6 +75,28 @@ impl Cluster {
         true
     }
 
+    /// Goes down without asking anybody: the others cannot use this node, and whatever they ask of it holds them up.
+    /// They lose sight of it at once, and its scripts give its addresses up while it is alone.
+    pub fn leave_at_once(&mut self, cx: &mut Shared, code: i32) {
+        match &mut self.shutdown {
+            Some(shutdown) if matches!(shutdown.step, Step::Event) => return,
+            Some(shutdown) => shutdown.code = code,
+            None => {
+                cx.notice("Shutdown sequence commencing.");
+                super::boot::enter(cx, RunState::Shutdown);
+                self.shutdown = Some(Shutdown {
+                    code,
+                    step: Step::Extra,
+                    until_us: cx.now.monotonic_us,
+                    asked: 0,
+                    others_wait: false,
+                });
+            }
+        }
+        cx.out.push(Effect::CloseTransport);
+        self.leave(cx);
+    }
+
     /// A message may be a leader's sign of life, or the answer to the request for a takeover run.
     pub fn message_heard(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
         if srvid == Srvid::LEADER {

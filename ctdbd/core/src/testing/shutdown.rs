@@ -1,7 +1,7 @@
 //! A leader on its way down serves those who wait for it.
 
 use bytes::Bytes;
-use ctdb_protocol::control::{Control, Shutdown};
+use ctdb_protocol::control::{Control, Shutdown, StartRecovery};
 use ctdb_protocol::id::{ClientId, Pnn};
 use ctdb_protocol::packet::{Packet, ReqMessage};
 use ctdb_protocol::srvid::Srvid;
@@ -104,4 +104,17 @@ fn its_patience_ends() {
     assert_eq!(cluster.resigned, []);
     cluster.pass(200_000);
     assert_eq!(cluster.resigned, [0]);
+}
+
+/// It refuses every START_RECOVERY, so the others cannot recover as long as they see it.
+#[test]
+fn a_node_with_another_cluster_lock_is_out_of_the_way_at_once() {
+    let mut cluster = Cluster::running(3);
+    cluster.nodes[2].shared.settings.cluster_lock = Some("/elsewhere/lock".to_owned());
+    let leader = cluster.connect(0);
+    let answer = cluster.control_raw(leader, pnn(2), StartRecovery::CODE, Srvid(0), Bytes::new());
+    assert_eq!(answer.map(|answer| answer.status), Some(-1));
+    assert_eq!(cluster.left.first(), Some(&2));
+    let about = |line: &&String| line.contains("is not that of the leader");
+    assert_eq!(cluster.logged.iter().filter(about).count(), 1);
 }
