@@ -10,10 +10,12 @@
 //!
 //! Unlike the C distribution's Python program of this name it speaks version 3 of etcd's API
 //! (which since etcd 3.4 is the only one on by default). The two do not exclude each other: all
-//! nodes of a cluster must use the same one.
+//! nodes of a cluster must use the same one. Where etcd still has version 2, this one at least
+//! does not take the lock while the other program holds it.
 
 mod gateway;
 mod settings;
+mod tls;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -68,10 +70,17 @@ impl Holder {
             Err(e) => return Err(format!("{file}: {e}")),
         };
         let settings = Settings::parse(&text).map_err(|text| format!("{file}: {text}"))?;
-        // Two steps must fit between the last renewal and the end of the lease.
-        let timeout = Duration::from_millis((settings.lock_ttl_s - settings.refresh_s) * 1000 / 3);
+        for note in &settings.notes {
+            say(format_args!("ctdb_etcd_lock: {file}: {note}"));
+        }
+        let tls = settings.tls.as_ref().map(tls::configure).transpose()?;
+        let step = settings.step();
+        let timeout = match settings.read_timeout_s {
+            Some(timeout_s) => step.min(Duration::from_secs(timeout_s)),
+            None => step,
+        };
         Ok(Self {
-            gateway: Gateway::new(&settings.host, settings.port, timeout),
+            gateway: Gateway::new(&settings, tls, timeout),
             key: format!("/_locks/{}/{}", settings.locks_dir, cluster_name()),
             settings,
             verbose: arguments.verbose,
@@ -81,11 +90,10 @@ impl Holder {
     }
 
     fn run(&self) -> ExitCode {
-        let asked = Instant::now();
         match self.take() {
-            Ok(Some(lease)) => {
+            Ok(Some((lease, granted))) => {
                 answer(b'0');
-                self.hold(&lease, asked);
+                self.hold(&lease, granted);
                 ExitCode::SUCCESS
             }
             Ok(None) => {
@@ -101,16 +109,33 @@ impl Holder {
         }
     }
 
-    fn take(&self) -> Result<Option<Lease>, GatewayError> {
-        let lease = self.gateway.grant(self.settings.lock_ttl_s)?;
+    fn take(&self) -> Result<Option<(Lease, Instant)>, GatewayError> {
+        let ttl = Duration::from_secs(self.settings.lock_ttl_s);
+        let until = Instant::now() + ttl;
+        if self.settings.ask_members
+            && let Err(e) = self.gateway.add_members(until)
+        {
+            self.tell(1, format_args!("{e}"));
+        }
+        if self.gateway.has_v2_lock(&self.key, until)? {
+            say(format_args!(
+                "ctdb_etcd_lock: {} is held by C CTDB's program of this name (version 2 of etcd's API)",
+                self.key
+            ));
+            return Ok(None);
+        }
+        // etcd counts the lease's life from a later moment.
+        let asked = Instant::now();
+        let until = asked + ttl - self.settings.step();
+        let lease = self.gateway.grant(self.settings.lock_ttl_s, until)?;
         let host = nix::unistd::gethostname().unwrap_or_default();
         let owner = format!("{}:{}", host.to_string_lossy(), std::process::id());
-        let created = self.gateway.create(&self.key, &owner, &lease);
+        let created = self.gateway.create(&self.key, &owner, &lease, until);
         if !matches!(created, Ok(true)) {
             // Not ours, or nobody knows: it must not stay there for a whole lifetime.
-            let _ = self.gateway.revoke(&lease);
+            self.give_back(&lease);
         }
-        Ok(created?.then_some(lease))
+        Ok(created?.then_some((lease, asked)))
     }
 
     /// Until the lock is lost, the parent is gone or SIGTERM comes. `renewed`: before the last
@@ -135,7 +160,8 @@ impl Holder {
             if now < due {
                 continue;
             }
-            match self.renew(lease) {
+            // Whatever the servers do, a step is left to give the lease back while it lives.
+            match self.renew(lease, renewed + lifetime - self.settings.step()) {
                 Ok(true) => renewed = now,
                 Ok(false) => {
                     say(format_args!("ctdb_etcd_lock: lock lost - {}", self.key));
@@ -150,14 +176,22 @@ impl Holder {
                 break;
             }
         }
-        if let Err(e) = self.gateway.revoke(lease) {
+        self.give_back(lease);
+    }
+
+    fn give_back(&self, lease: &Lease) {
+        let until = Instant::now() + self.settings.step();
+        if let Err(e) = self.gateway.revoke(lease, until) {
             self.tell(1, format_args!("{e}"));
         }
     }
 
     /// Renews the lease and looks whether the key is still there under it.
-    fn renew(&self, lease: &Lease) -> Result<bool, GatewayError> {
-        Ok(self.gateway.keep_alive(lease)? && self.gateway.holds(&self.key, lease)?)
+    fn renew(&self, lease: &Lease, until: Instant) -> Result<bool, GatewayError> {
+        Ok(
+            self.gateway.keep_alive(lease, until)?
+                && self.gateway.holds(&self.key, lease, until)?,
+        )
     }
 
     fn tell(&self, level: usize, text: std::fmt::Arguments<'_>) {
