@@ -194,6 +194,7 @@ pub async fn upgrade_check(session: &mut Session, args: &[String]) -> Outcome {
     let mut stops = of_nodes(&speakers);
     stops.extend(of_versions(&speakers, &settings));
     stops.extend(of_settings(&settings));
+    stops.extend(of_etcd_lock(&speakers, &settings));
     stops.extend(reasons::of_cluster(session).await?);
     let mut notes = notes(&speakers);
     notes.extend(packages::warnings());
@@ -339,6 +340,26 @@ fn of_settings(settings: &[Settings]) -> Vec<String> {
     stops
 }
 
+/// Samba's program of this name and ours keep different locks in etcd, so that two nodes would lead.
+const ETCD_LOCK: &str = "ctdb_etcd_lock";
+
+fn of_etcd_lock(speakers: &[Speaker], settings: &[Settings]) -> Vec<String> {
+    let in_etcd = |s: &&Settings| {
+        let program = s.cluster_lock.strip_prefix('!').unwrap_or_default();
+        let path = program.split_whitespace().next().unwrap_or_default();
+        path.rsplit('/').next() == Some(ETCD_LOCK)
+    };
+    let found = settings.iter().find(in_etcd);
+    match found.filter(|_| speakers.iter().any(|s| s.program == Program::C)) {
+        Some(node) => vec![format!(
+            "the cluster lock is \"{}\": {ETCD_LOCK} of C CTDB and that of ctdb-rs do not exclude each other, \
+             and a mixed cluster could get TWO LEADERS: see UPGRADE in ctdb-etcd(7)",
+            node.cluster_lock
+        )],
+        None => Vec::new(),
+    }
+}
+
 fn notes(speakers: &[Speaker]) -> Vec<String> {
     let mut notes = Vec::new();
     let unheard: Vec<String> = speakers
@@ -423,6 +444,22 @@ mod tests {
                 "the cluster lock differs: node 0: \"/lock\", node 1: \"/other\"",
             ]
         );
+    }
+
+    #[test]
+    fn lock_in_etcd_is_not_mixed() {
+        let mut nodes = vec![ours(0), speaker(1, Program::C, Some("4.22"))];
+        let mut settings = [setting(0), setting(1)];
+        assert_eq!(of_etcd_lock(&nodes, &settings), [""; 0]);
+        settings[1].cluster_lock = "!/usr/libexec/ctdb/ctdb_etcd_lock -vv".to_owned();
+        let stops = of_etcd_lock(&nodes, &settings);
+        assert_eq!(stops.len(), 1);
+        assert!(stops[0].contains("TWO LEADERS"), "{stops:?}");
+        nodes.pop();
+        assert_eq!(of_etcd_lock(&nodes, &settings), [""; 0], "only ours");
+        nodes.push(speaker(1, Program::C, Some("4.22")));
+        settings[1].cluster_lock = "!/usr/local/libexec/ctdb_etcd_lock_v2".to_owned();
+        assert_eq!(of_etcd_lock(&nodes, &settings), [""; 0], "C's on all nodes");
     }
 
     #[test]
