@@ -16,11 +16,15 @@ pub fn warnings() -> Vec<String> {
         (&["dist-upgrade"][..], "dist-upgrade"),
         (&["--yes", "install", "ctdb"][..], "install ctdb"),
     ] {
-        if apt_output(request).is_some_and(|output| removes_ours(&output)) {
-            warnings.push(format!(
+        match ask_apt(request) {
+            Answer::Would(plan) if removes_ours(&plan) => warnings.push(format!(
                 "on this node `apt-get {said}` would replace ctdb-rs by Samba's ctdb: install the empty \
                  package ctdb that is built with it, or `apt-mark hold ctdb-rs`"
-            ));
+            )),
+            Answer::TooLate => warnings.push(format!(
+                "apt did not say in time whether `apt-get {said}` would replace ctdb-rs on this node"
+            )),
+            Answer::Would(_) | Answer::WouldNot => {}
         }
     }
     warnings
@@ -34,13 +38,29 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|output| output.stdout == b"installed")
 }
 
-/// What apt would do; none if it would not, or cannot be asked. Half a minute is for a busy machine.
-fn apt_output(request: &[&str]) -> Option<String> {
+/// What apt says to a request.
+enum Answer {
+    /// It would do it, like this.
+    Would(String),
+    /// It would not, or cannot be asked.
+    WouldNot,
+    /// It has not said so far.
+    TooLate,
+}
+
+/// Two minutes are for a machine with other things to do.
+fn ask_apt(request: &[&str]) -> Answer {
+    /// Exit status of `timeout` when the time was over.
+    const TIMED_OUT: i32 = 124;
     let mut apt = Command::new("timeout");
-    apt.args(["30", "apt-get", "--simulate"]).args(request);
-    let output = apt.env("LC_ALL", "C").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    output.status.success().then_some(text)
+    apt.args(["120", "apt-get", "--simulate"]).args(request);
+    match apt.env("LC_ALL", "C").output() {
+        Ok(output) if output.status.success() => {
+            Answer::Would(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(output) if output.status.code() == Some(TIMED_OUT) => Answer::TooLate,
+        Ok(_) | Err(_) => Answer::WouldNot,
+    }
 }
 
 fn removes_ours(output: &str) -> bool {
