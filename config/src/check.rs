@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::conf::{Change, Mode, Value};
 use crate::level::Level;
+use crate::release::Release;
 use crate::report::Report;
 
 /// The rule of an option; the column of the table in [`crate::options`].
@@ -79,7 +80,9 @@ impl Rule {
                 }
                 good
             }
-            Self::SambaVersion => explained(text.and_then(samba_version).is_some(), change, report),
+            Self::SambaVersion => {
+                explained(text.and_then(Release::parse).is_some(), change, report)
+            }
         };
         let fixed = !matches!(self, Self::LogLevel | Self::NamedLogLevel | Self::Positive);
         if good && fixed && change.mode == Mode::Reload && change.old != change.new {
@@ -133,10 +136,4 @@ fn is_script(key: &str, name: &str, etcdir: &Path, report: &mut Report) -> bool 
     };
     report.error(format!("{key} {} {problem}", path.display()));
     false
-}
-
-/// `MAJOR.MINOR`, both small.
-pub(crate) fn samba_version(text: &str) -> Option<(u16, u16)> {
-    let (major, minor) = text.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
 }

@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::check::samba_version;
 use crate::conf::{Conf, Value};
 use crate::level::Level;
 use crate::options;
 use crate::paths::Paths;
+use crate::release::Release;
 use crate::report::{LoadError, Report};
 
 /// Section `logging`.
@@ -89,8 +89,8 @@ pub struct Legacy {
 /// Sections that only this implementation knows; C skips them with a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ours {
-    /// Samba version (major, minor) spoken to a peer until it has said its own.
-    pub samba_version: (u16, u16),
+    /// The release of Samba to speak, if that was said; see [`Config::release`].
+    pub samba_release: Option<Release>,
     /// How many processes wait for contended locks.
     pub lock_processes: u32,
     /// How many microseconds the daemon stays awake for the next packet; 0: not at all.
@@ -180,10 +180,9 @@ impl Config {
                 script_log_level: get.text("legacy", "script log level").unwrap_or_default(),
             },
             ours: Ours {
-                samba_version: get
+                samba_release: get
                     .text("interoperation", "samba version")
-                    .and_then(|t| samba_version(&t))
-                    .expect("the table's rule lets only versions pass"),
+                    .and_then(|t| Release::parse(&t)),
                 lock_processes: get.number("lock waiting", "processes"),
                 busy_poll_us: get.number("busy polling", "microseconds"),
             },
@@ -193,6 +192,12 @@ impl Config {
     /// The log level in force.
     pub fn log_level(&self) -> Level {
         Level::parse(&self.logging.log_level).unwrap_or(Level::Notice)
+    }
+
+    /// The release of Samba that is spoken.
+    pub fn release(&self, paths: &Paths) -> Release {
+        let configured = self.ours.samba_release;
+        configured.unwrap_or_else(|| Release::by_default(paths))
     }
 
     /// The nodes list as `ctdb` names it in messages: a file, or `!` and a command.

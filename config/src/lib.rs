@@ -4,7 +4,7 @@
 //! is collected in a [`Report`] for the caller, whose log or standard error it belongs to.
 //!
 //! The line rules of `ctdb.conf` and `ctdb.tunables` are in [`lines`], the options of
-//! `ctdb.conf` in the table of [`options`], the tunables in the table of [`tunables`].
+//! `ctdb.conf` in the table of [`options`], the tunables in the table of [`tunables`]. Which release of Samba is spoken is said in [`release`].
 #![forbid(unsafe_code)]
 
 mod check;
@@ -17,6 +17,7 @@ mod number;
 pub mod options;
 pub mod paths;
 pub mod public_addresses;
+pub mod release;
 pub mod report;
 pub mod tunables;
 
@@ -25,5 +26,6 @@ pub use level::Level;
 pub use nodes::{NodeLine, Nodes};
 pub use paths::Paths;
 pub use public_addresses::{PublicAddressLine, PublicAddresses};
+pub use release::Release;
 pub use report::{LoadError, Message, Report};
 pub use tunables::Tunables;

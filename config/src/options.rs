@@ -88,9 +88,10 @@ const TABLE: &[Row] = rows! {
         "start as disabled": Flag(false), Any;
         "script log level": Text("ERROR"), NamedLogLevel;
     }
-    // The version of Samba spoken to a peer that has not said its own yet.
+    // The release of Samba that is spoken: where releases contradict each other, and to a peer that
+    // has not said its own yet.
     Ours ["interoperation"] {
-        "samba version": Text("4.22"), SambaVersion;
+        "samba version": Unset, SambaVersion;
     }
     // Processes that wait for contended records and databases, all databases together.
     Ours ["lock waiting"] {

@@ -2,10 +2,14 @@
 //! The tunables: 62 numbers, 49 of them live. The table is in the order in which they are
 //! listed; the number after `@` is the place on the wire, which is another order.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use crate::level::Level;
 use crate::lines::{self, Item};
 use crate::number;
+use crate::paths::Paths;
+use crate::release::Release;
 use crate::report::Report;
 
 /// How many values there are on the wire.
@@ -190,6 +194,25 @@ pub fn find(name: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.name.eq_ignore_ascii_case(name))
 }
 
+/// Upstream's function, as its messages name it.
+const LOAD_FILE: &str = "ctdb_tunable_load_file";
+
+/// The files of tunables in a directory, in the order in which they count.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if name.as_encoded_bytes().ends_with(b".tunables") {
+            files.push(directory.join(name));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 /// The names that are listed: all that are not obsolete.
 pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| !row.obsolete).map(|row| row.name)
@@ -219,48 +242,94 @@ impl Tunables {
         Self { values }
     }
 
-    /// Reads a file over the defaults; a missing file is as good as an empty one. The bool is
-    /// false if anything was wrong; lines that are good count all the same, up to a syntax
-    /// error. Answers to `ctdb_tunable_load_file`.
-    pub fn load(path: &Path, report: &mut Report) -> (Self, bool) {
+    /// What the files of tunables say: `ctdb.tunables`, then those of `tunables.d`. What is good
+    /// in them counts whatever else is wrong; the bool is false if anything was. Answers to
+    /// `ctdb_tunables_load`.
+    pub fn load(paths: &Paths, release: Release, report: &mut Report) -> (Self, bool) {
         let mut tunables = Self::default();
+        let file = tunables.load_file(&paths.tunables_file(), release, report);
+        let more = tunables.load_directory(&paths.tunables_directory(), release, report);
+        (tunables, file && more)
+    }
+
+    /// Reads a file over the present values; a missing one is as good as an empty one. False if
+    /// anything was wrong; lines that are good count all the same, up to a syntax error. Answers
+    /// to `ctdb_tunable_load_file`.
+    pub fn load_file(&mut self, path: &Path, release: Release, report: &mut Report) -> bool {
+        let shown = path.display();
         let text = match std::fs::read(path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (tunables, true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let text = format!("Optional tunables file {shown} not found");
+                report.add(Level::Info, text);
+                return true;
+            }
             Err(_) => {
-                let path = path.display();
-                report.error(format!("ctdb_tunable_load_file: Failed to open {path}"));
-                return (tunables, false);
+                report.error(format!("{LOAD_FILE}: Failed to open {shown}"));
+                return false;
             }
         };
-        report.add(
-            crate::Level::Notice,
-            format!("Loading tunables from {}", path.display()),
-        );
+        report.add(Level::Notice, format!("Loading tunables from {shown}"));
+        let speaker = match release.names_file_of_tunables() {
+            true => shown.to_string(),
+            false => LOAD_FILE.to_owned(),
+        };
         let mut good = true;
         for (line, item) in lines::items(&text) {
             report.at(Some(line));
-            if let Err(problem) = tunables.take(item) {
-                report.error(format!("ctdb_tunable_load_file: {problem}"));
+            if let Err(problem) = self.take(item, release) {
+                report.error(format!("{speaker}: {problem}"));
                 good = false;
             }
         }
         report.at(None);
-        (tunables, good)
+        good
     }
 
-    fn take(&mut self, item: Item) -> Result<(), String> {
+    /// Reads the files of a directory one after the other over the present values; a missing
+    /// directory is as good as an empty one. Answers to `ctdb_tunable_load_directory`.
+    pub fn load_directory(&mut self, path: &Path, release: Release, report: &mut Report) -> bool {
+        match files_in(path) {
+            Ok(files) => {
+                let mut good = true;
+                for file in files {
+                    good &= self.load_file(&file, release, report);
+                }
+                good
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let text = format!("Optional tunables directory {} not found", path.display());
+                report.add(Level::Info, text);
+                true
+            }
+            Err(e) => {
+                report.error(format!(
+                    "ctdb_tunable_load_directory: Failed to open directory {} (err={})",
+                    path.display(),
+                    e.raw_os_error().unwrap_or_default()
+                ));
+                false
+            }
+        }
+    }
+
+    fn take(&mut self, item: Item, release: Release) -> Result<(), String> {
+        // 4.23 says more, because the function's name no longer says what kind of file it is.
+        let kind = match release.names_file_of_tunables() {
+            true => "tunables ",
+            false => "",
+        };
         let (name, value) = match item {
             Item::Option { name, value } => (name, value.unwrap_or_default()),
             Item::Section(name) => {
                 return Err(format!(
-                    "Invalid line for section [{name}] - sections not supported "
+                    "Invalid line for section [{name}] - {kind}sections not supported "
                 ));
             }
             Item::Broken => return Err("Syntax error".to_owned()),
         };
         if value.is_empty() {
-            return Err(format!("Invalid line containing \"{name}\""));
+            return Err(format!("Invalid {kind}line containing \"{name}\""));
         }
         let Some(number) = number::unsigned(&value) else {
             return Err(format!("Invalid value \"{value}\" for tunable \"{name}\""));
@@ -285,6 +354,45 @@ mod tests {
         places.sort_unstable();
         assert!(places.into_iter().eq(0..COUNT));
         assert_eq!(names().count(), 49);
+    }
+
+    #[test]
+    fn an_error_in_a_file_does_not_stop_the_others() {
+        let base = std::env::temp_dir().join(format!("ctdb-tunables-{}", std::process::id()));
+        let paths = Paths::below(&base);
+        std::fs::create_dir_all(paths.tunables_directory()).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(base.join(name), text).unwrap();
+        write("ctdb.tunables", "MonitorInterval=1\nRecoverTimeout=1\n");
+        write("tunables.d/20-b.tunables", "MonitorInterval=3\n");
+        write(
+            "tunables.d/10-a.tunables",
+            "RecoverTimeout=2\nNothing=1\nMonitorInterval=2\n",
+        );
+        write("tunables.d/99.tunables.bak", "MonitorInterval=9\n");
+        let load = |release: &str| {
+            let mut report = Report::new();
+            let release = Release::parse(release).unwrap();
+            let (tunables, good) = Tunables::load(&paths, release, &mut report);
+            assert!(!good);
+            let values = (tunables.monitor_interval(), tunables.recover_timeout());
+            assert_eq!(values, (3, 2));
+            let errors = report
+                .messages
+                .into_iter()
+                .filter(|m| m.level == Level::Error);
+            errors.map(|m| m.text).collect::<Vec<_>>()
+        };
+        let (old, new) = (load("4.22"), load("4.23"));
+        let file = base.join("tunables.d/10-a.tunables");
+        std::fs::remove_dir_all(&base).unwrap();
+        let problem = "Unknown tunable \"Nothing\"";
+        assert_eq!(old, [format!("ctdb_tunable_load_file: {problem}")]);
+        assert_eq!(new, [format!("{}: {problem}", file.display())]);
+
+        let mut report = Report::new();
+        let (none, good) = Tunables::load(&paths, Release::parse("4.25").unwrap(), &mut report);
+        assert_eq!((none, good), (Tunables::default(), true));
+        assert!(!report.has_errors());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ctdb_config::conf::Value;
-use ctdb_config::{Config, Level, Paths, Report, Tunables, options};
+use ctdb_config::{Config, Level, Paths, Release, Report, Tunables, options};
 
 struct Base(PathBuf);
 
@@ -83,7 +83,7 @@ fn every_option_reaches_its_field() {
     assert_eq!(config.failover.shutdown_extra_timeout_s, 16);
     assert_eq!(config.failover.shutdown_failover_timeout_s, 10);
     assert!(config.legacy.start_as_stopped && !config.legacy.start_as_disabled);
-    assert_eq!(config.ours.samba_version, (4, 17));
+    assert_eq!(config.ours.samba_release, Release::parse("4.17"));
     assert_eq!(config.ours.lock_processes, 3);
     assert_eq!(config.ours.busy_poll_us, 0);
 }
@@ -169,7 +169,9 @@ fn tunables_of_a_file() {
     let load = |text: &str| {
         std::fs::write(&file, text).unwrap();
         let mut report = Report::new();
-        let (tunables, good) = Tunables::load(&file, &mut report);
+        let mut tunables = Tunables::default();
+        let release = Release::parse("4.22").unwrap();
+        let good = tunables.load_file(&file, release, &mut report);
         let errors: Vec<String> = report
             .messages
             .into_iter()

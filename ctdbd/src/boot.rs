@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ctdb_config::{Config, Level, Paths, Report, Tunables, nodes};
+use ctdb_config::{Config, Level, Paths, Release, Report, Tunables, nodes};
 use ctdb_core::shared::Settings;
 use ctdb_core::{Node, NodeConfig};
 use nix::sys::signal::Signal;
@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use crate::drive::{Drive, Facts, Parts};
 use crate::feed::{Feed, News};
+use crate::inbound::links::SocketLinks;
 use crate::inbound::{output, signal, stdin, unix};
 use crate::log;
 use crate::outbound::events::Events;
@@ -110,7 +111,9 @@ fn start(interactive: bool) -> Result<i32, i32> {
         process::export("CTDB_DEBUG_LOCKS", script);
     }
     let mut report = Report::new();
-    let (tunables, _) = Tunables::load(&paths.tunables_file(), &mut report);
+    let release = config.release(&paths);
+    // As in C, a mistake in these files is logged and does not keep the node from starting.
+    let (tunables, _) = Tunables::load(&paths, release, &mut report);
     write_report(&report);
 
     if !interactive {
@@ -119,8 +122,7 @@ fn start(interactive: bool) -> Result<i32, i32> {
     process::ignore_signal(Signal::SIGPIPE);
     process::ignore_signal(Signal::SIGUSR1);
     log::error!(
-        "Starting CTDBD (Version {}) as PID: {}",
-        samba_version(&config),
+        "Starting CTDBD (Version {release}) as PID: {}",
         std::process::id()
     );
     let pid_path = paths.pidfile("ctdbd");
@@ -133,13 +135,14 @@ fn start(interactive: bool) -> Result<i32, i32> {
         log::error!("Cannot continue.  Exiting! ({e})");
         exit::SOCKET
     })?;
+    let _links = SocketLinks::make(&paths.socket("ctdbd"), &paths.other_sockets());
     set_scheduling(&config, &paths)?;
     let output = if interactive {
         None
     } else {
         Some(output::redirect().map_err(|e| fail(&format!("child logging: {e}")))?)
     };
-    let settings = settings(&config, &paths);
+    let settings = settings(&config, &paths, release);
     let boot = Boot {
         config,
         paths,
@@ -239,20 +242,13 @@ fn set_scheduling(config: &Config, paths: &Paths) -> Result<(), i32> {
     Ok(())
 }
 
-/// The version of Samba that we stand in for.
-fn samba_version(config: &Config) -> String {
-    let (major, minor) = config.ours.samba_version;
-    format!("{major}.{minor}")
-}
-
 /// A version that a test forces, as upstream's `CTDB_TEST_SAMBA_VERSION`: a positive number.
 fn forced_version() -> Option<u32> {
     let text = std::env::var("CTDB_TEST_SAMBA_VERSION").ok()?;
     text.parse().ok().filter(|version| *version > 0)
 }
 
-fn settings(config: &Config, paths: &Paths) -> Settings {
-    let (major, minor) = config.ours.samba_version;
+fn settings(config: &Config, paths: &Paths, release: Release) -> Settings {
     let forced = forced_version();
     Settings {
         pid: std::process::id().cast_signed(),
@@ -265,7 +261,8 @@ fn settings(config: &Config, paths: &Paths) -> Settings {
         start_as_stopped: config.legacy.start_as_stopped,
         leader_capability: config.cluster.leader_capability,
         lmaster_capability: config.legacy.lmaster_capability,
-        samba_version: forced.unwrap_or_else(|| u32::from(major) << 16 | u32::from(minor)),
+        samba_version: forced
+            .unwrap_or_else(|| u32::from(release.major) << 16 | u32::from(release.minor)),
         strict_version: forced.is_some(),
         log_level: log::current_level(),
     }

@@ -478,7 +478,7 @@ impl Drive {
             configured: facts.node_address,
             nodes,
             port: facts.port,
-            lock_file: facts.paths.in_rundir(".socket_lock"),
+            lock_file: facts.paths.in_lockdir(".socket_lock"),
         };
         let feed = self.parts.feed.clone();
         let task = tokio::task::spawn_local(async move {

@@ -25,12 +25,34 @@ const COMMANDS: &[CommandSpec<Paths>] = &[
     .taking("<path>"),
     CommandSpec::new("etcdir", etcdir, "Get path of CTDB ETCDIR"),
     CommandSpec::new(
+        "lockdir append",
+        lockdir_append,
+        "Get path relative to CTDB LOCKDIR",
+    )
+    .taking("<path>"),
+    CommandSpec::new("lockdir", lockdir, "Get path of CTDB LOCKDIR"),
+    CommandSpec::new(
+        "piddir append",
+        piddir_append,
+        "Get path relative to CTDB PIDDIR",
+    )
+    .taking("<path>"),
+    CommandSpec::new("piddir", piddir, "Get path of CTDB PIDDIR"),
+    // Upstream had these two until 4.24, in place of the three others.
+    CommandSpec::new(
         "rundir append",
         rundir_append,
         "Get path relative to CTDB RUNDIR",
     )
     .taking("<path>"),
     CommandSpec::new("rundir", rundir, "Get path of CTDB RUNDIR"),
+    CommandSpec::new(
+        "socketdir append",
+        socketdir_append,
+        "Get path relative to CTDB SOCKETDIR",
+    )
+    .taking("<path>"),
+    CommandSpec::new("socketdir", socketdir, "Get path of CTDB SOCKETDIR"),
     CommandSpec::new(
         "vardir append",
         vardir_append,
@@ -83,7 +105,10 @@ macro_rules! with_word {
 plain! {
     datadir = "datadir", Paths::datadir;
     etcdir = "etcdir", Paths::etcdir;
+    lockdir = "lockdir", Paths::lockdir;
+    piddir = "piddir", Paths::piddir;
     rundir = "rundir", Paths::rundir;
+    socketdir = "socketdir", Paths::socketdir;
     vardir = "vardir", Paths::vardir;
 }
 
@@ -92,7 +117,10 @@ with_word! {
     socket = "socket", Paths::socket;
     datadir_append = "datadir append", Paths::in_datadir;
     etcdir_append = "etcdir append", Paths::in_etcdir;
+    lockdir_append = "lockdir append", Paths::in_lockdir;
+    piddir_append = "piddir append", Paths::in_piddir;
     rundir_append = "rundir append", Paths::in_rundir;
+    socketdir_append = "socketdir append", Paths::in_socketdir;
     vardir_append = "vardir append", Paths::in_vardir;
 }
 

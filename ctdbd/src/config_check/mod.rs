@@ -10,8 +10,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use ctdb_config::conf::Conf;
-use ctdb_config::tunables::Tunables;
-use ctdb_config::{Config, Level, Paths, Report, options};
+use ctdb_config::tunables::{self, Tunables};
+use ctdb_config::{Config, Level, Paths, Release, Report, options};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,8 +75,10 @@ impl Findings {
                 Level::Warning => Weight::Warning,
                 Level::Notice | Level::Info | Level::Debug => continue,
             };
-            // the name of the function that upstream logs says nothing here
+            // Who speaks, a function of upstream's or the file, is said already.
+            let shown = format!("{}: ", file.display());
             let text = message.text.trim_start_matches("ctdb_tunable_load_file: ");
+            let text = text.strip_prefix(&*shown).unwrap_or(text);
             self.add(weight, file, message.line, text);
         }
     }
@@ -95,7 +97,7 @@ pub fn run(paths: &Paths) -> i32 {
         addresses::nodes(&config.nodes_list(paths), &mut found);
     }
     addresses::public(&paths.public_addresses_file(), &mut found);
-    let tunables = tunables(&paths.tunables_file(), &mut found);
+    let tunables = tunables(paths, &mut found);
     script_options::all(paths.etcdir(), &mut found);
     let asked = cluster::compare(paths, &tunables, &mut found);
 
@@ -127,10 +129,23 @@ fn main_file(paths: &Paths, found: &mut Findings) -> Option<Config> {
     Config::load(paths, &mut Report::new()).ok()
 }
 
-fn tunables(file: &Path, found: &mut Findings) -> Tunables {
-    let mut report = Report::new();
-    let (tunables, _) = Tunables::load(file, &mut report);
-    found.take(file, &report);
+/// All files of tunables, in the order in which they count.
+fn tunables(paths: &Paths, found: &mut Findings) -> Tunables {
+    let directory = paths.tunables_directory();
+    let more = match tunables::files_in(&directory) {
+        Ok(files) => files,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => {
+            found.add(Weight::Error, &directory, None, e.to_string());
+            Vec::new()
+        }
+    };
+    let mut tunables = Tunables::default();
+    for file in std::iter::once(paths.tunables_file()).chain(more) {
+        let mut report = Report::new();
+        tunables.load_file(&file, Release::in_force(paths), &mut report);
+        found.take(&file, &report);
+    }
     tunables
 }
 
@@ -148,6 +163,7 @@ mod tests {
     fn findings_name_file_and_line() {
         let base = std::env::temp_dir().join(format!("ctdb-config-check-{}", std::process::id()));
         std::fs::create_dir_all(base.join("events/legacy")).unwrap();
+        let paths = Paths::below(&base);
         let write = |name: &str, text: &str| std::fs::write(base.join(name), text).unwrap();
         write(
             "ctdb.conf",
@@ -162,6 +178,11 @@ mod tests {
             "ctdb.tunables",
             "# fine\nMonitorInterval=20\nMonitorIntervall=3\nNoIPTakeover=x\n",
         );
+        std::fs::create_dir_all(paths.tunables_directory()).unwrap();
+        write(
+            "tunables.d/50-site.tunables",
+            "RecoverTimeout=7\nRecoverTimeout=\n",
+        );
         write(
             "script.options",
             "CTDB_SAMBA_SKIP_SHARE_CHECK=maybe\nCTDB_NO_SUCH=1\n",
@@ -171,12 +192,11 @@ mod tests {
             "CTDB_MONITOR_MEMORY_USAGE=80:high\n",
         );
 
-        let paths = Paths::below(&base);
         let mut found = Findings::default();
         main_file(&paths, &mut found);
         addresses::nodes(&base.join("nodes").display().to_string(), &mut found);
         addresses::public(&paths.public_addresses_file(), &mut found);
-        let tunables = tunables(&paths.tunables_file(), &mut found);
+        let tunables = tunables(&paths, &mut found);
         script_options::all(paths.etcdir(), &mut found);
         let shown = lines(&found, &base);
         std::fs::remove_dir_all(&base).unwrap();
@@ -194,6 +214,8 @@ mod tests {
         has("public_addresses:5: error: no interface");
         has("ctdb.tunables:3: error: Unknown tunable \"MonitorIntervall\"");
         has("ctdb.tunables:4: error: Invalid value \"x\" for tunable \"NoIPTakeover\"");
+        assert_eq!(tunables.recover_timeout(), 7);
+        has("tunables.d/50-site.tunables:2: error: Invalid line containing \"RecoverTimeout\"");
         has("script.options:1: error: CTDB_SAMBA_SKIP_SHARE_CHECK is yes or no, not \"maybe\"");
         has("script.options:2: warning: no script knows CTDB_NO_SUCH");
         has(

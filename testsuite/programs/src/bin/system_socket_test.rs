@@ -6,8 +6,14 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
+use ctdb_config::{Paths, Release};
 use ctdbd::packet_socket::build::{self, ArpKind};
 use ctdbd::packet_socket::segment::Segment;
+
+/// Bytes in front of an ARP packet on an Ethernet.
+const LINK_HEADER: usize = 14;
+/// Bytes of an ARP packet for Ethernet, without what the frame is filled up with.
+const ARP: usize = 28;
 
 const USAGE: &str = "  commands:
     types
@@ -48,12 +54,28 @@ fn arp(addr: &str, mac: &str, kind: ArpKind) -> Option<String> {
         .split(':')
         .map(|octet| u8::from_str_radix(octet, 16).ok())
         .collect();
-    let mac: [u8; build::ETHERNET] = octets?.try_into().ok()?;
-    let frame = match addr.parse().ok()? {
-        IpAddr::V4(addr) => build::arp_frame(addr, mac, kind),
-        IpAddr::V6(addr) => build::advertisement_frame(addr, mac),
+    let octets = octets?;
+    let ethernet = <[u8; build::ETHERNET]>::try_from(octets.as_slice());
+    let packet = match (addr.parse().ok()?, ethernet) {
+        (IpAddr::V4(addr), Ok(mac)) => {
+            let frame = build::arp_frame(addr, mac, kind);
+            match shows_link_header() {
+                true => frame,
+                false => frame[LINK_HEADER..][..ARP].to_vec(),
+            }
+        }
+        (IpAddr::V6(addr), Ok(mac)) if shows_link_header() => build::advertisement_frame(addr, mac),
+        (IpAddr::V4(addr), Err(_)) => {
+            build::arp_infiniband(addr, octets.as_slice().try_into().ok()?, kind)
+        }
+        (IpAddr::V6(addr), _) => build::advertisement(addr, &octets),
     };
-    Some(hexdump(&frame))
+    Some(hexdump(&packet))
+}
+
+fn shows_link_header() -> bool {
+    let paths = Paths::from_env().unwrap_or_else(|_| Paths::installed());
+    Release::by_default(&paths).shows_link_header_of_announcements()
 }
 
 fn tcp(src: &str, dst: &str, seq: &str, ack: &str, reset: &str) -> Option<String> {
