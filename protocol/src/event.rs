@@ -102,6 +102,32 @@ wire_struct! {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScriptList(pub Vec<ScriptResult>);
 
+/// The result of a script that was not reached: an earlier one failed. Stands in the list until an
+/// earlier run's result takes its place (ENOMSG; upstream 4.24 to 4.24.5 ENODATA).
+pub const NOT_REACHED: i32 = -42;
+const NOT_REACHED_BEFORE: i32 = -61;
+
+impl StatusReply {
+    /// The scripts that the last run reached. Behind a script that failed, those that it did not
+    /// reach are listed with what an earlier run gave: they began earlier. Answers to
+    /// `print_status` of 4.24.
+    pub fn reached(&self) -> impl Iterator<Item = &ScriptResult> {
+        let mut latest = (0, 0);
+        let answered =
+            |run: &&ScriptResult| run.result != NOT_REACHED && run.result != NOT_REACHED_BEFORE;
+        self.scripts
+            .0
+            .iter()
+            .filter(answered)
+            .take_while(move |run| {
+                let begin = (run.begin.sec, run.begin.usec);
+                let in_order = begin >= latest;
+                latest = begin;
+                in_order
+            })
+    }
+}
+
 impl Wire for ScriptList {
     fn put(&self, out: &mut Vec<u8>) {
         put_length(self.0.len(), out);

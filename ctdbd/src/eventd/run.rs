@@ -40,13 +40,15 @@ pub struct EventRun {
     pub summary: i32,
     /// The scripts that were reached.
     pub scripts: Vec<ScriptRun>,
+    /// The names of those behind them, after a failure.
+    pub unreached: Vec<String>,
 }
 
 impl EventRun {
     fn cancelled() -> Self {
         Self {
             summary: -libc::ECANCELED,
-            scripts: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -157,7 +159,7 @@ impl Runner {
 
     async fn run_scripts(self: &Rc<Self>, event: &Event, scripts: &[Script]) -> EventRun {
         let mut done = EventRun::default();
-        for script in scripts {
+        for (place, script) in scripts.iter().enumerate() {
             let (run, left) = run_script(event, script).await;
             let result = run.result;
             done.scripts.push(run);
@@ -175,6 +177,8 @@ impl Runner {
             if !event.all {
                 let how = if timed_out { "timed out" } else { "failed" };
                 notice!("{} event {how}", event.name);
+                let behind = scripts.iter().skip(place + 1);
+                done.unreached = behind.map(|script| script.name.clone()).collect();
                 break;
             }
         }

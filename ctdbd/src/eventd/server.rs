@@ -141,7 +141,31 @@ fn debug_script(config: &Config, paths: &Paths) -> Option<PathBuf> {
 /// A directory of scripts, and how its events went.
 struct Component {
     runner: Rc<Runner>,
-    results: RefCell<BTreeMap<String, EventRun>>,
+    results: RefCell<BTreeMap<String, Results>>,
+}
+
+/// How an event went, as clients are told.
+struct Results {
+    summary: i32,
+    scripts: Vec<ScriptResult>,
+}
+
+impl Results {
+    /// Those of a run. Of the scripts that it did not reach, the results `before` it are kept.
+    /// Answers to `eventd_event_set`.
+    fn new(run: EventRun, before: Option<Results>) -> Self {
+        let mut scripts: Vec<_> = run.scripts.iter().map(script_result).collect();
+        let before = before.map_or_else(Vec::new, |results| results.scripts);
+        scripts.extend(run.unreached.iter().map(|name| {
+            let name = CountedText::from(name.as_str());
+            let kept = before.iter().find(|script| script.name == name);
+            kept.cloned().unwrap_or_else(|| not_reached(name))
+        }));
+        Self {
+            summary: run.summary,
+            scripts,
+        }
+    }
 }
 
 struct Eventd {
@@ -264,7 +288,9 @@ impl Eventd {
             _ => Err(libc::ENOEXEC),
         };
         if code != Err(libc::ECANCELED) {
-            component.results.borrow_mut().insert(event.name, done);
+            let mut results = component.results.borrow_mut();
+            let before = results.remove(&event.name);
+            results.insert(event.name, Results::new(done, before));
         }
         code
     }
@@ -277,7 +303,7 @@ impl Eventd {
             .ok_or(libc::EINVAL)?;
         Ok(StatusReply {
             summary: run.summary,
-            scripts: ScriptList(run.scripts.iter().map(script_result).collect()),
+            scripts: ScriptList(run.scripts.clone()),
         })
     }
 
@@ -336,10 +362,73 @@ fn script_result(run: &ScriptRun) -> ScriptResult {
     }
 }
 
+fn not_reached(name: CountedText) -> ScriptResult {
+    ScriptResult {
+        name,
+        begin: timeval(UNIX_EPOCH),
+        end: timeval(UNIX_EPOCH),
+        result: event::NOT_REACHED,
+        output: CountedText::none(),
+    }
+}
+
 fn timeval(time: SystemTime) -> Timeval {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timeval {
         sec: since.as_secs().cast_signed(),
         usec: since.subsec_micros().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_run_keeps_what_it_did_not_reach() {
+        let at = |s| UNIX_EPOCH + Duration::from_secs(s);
+        let script = |name: &str, s, result| ScriptRun {
+            name: name.to_owned(),
+            begin: at(s),
+            end: at(s),
+            result,
+            output: Vec::new(),
+        };
+        let first = EventRun {
+            scripts: vec![script("00.a", 10, 0), script("10.b", 11, 0)],
+            ..EventRun::default()
+        };
+        let second = EventRun {
+            summary: 1,
+            scripts: vec![script("00.a", 20, 1)],
+            unreached: vec!["05.new".to_owned(), "10.b".to_owned()],
+        };
+        let results = Results::new(second, Some(Results::new(first, None)));
+        let listed: Vec<_> = results
+            .scripts
+            .iter()
+            .map(|run| {
+                (
+                    run.name.to_str_lossy().into_owned(),
+                    run.result,
+                    run.begin.sec,
+                )
+            })
+            .collect();
+        let expected = [
+            ("00.a", 1, 20),
+            ("05.new", event::NOT_REACHED, 0),
+            ("10.b", 0, 11),
+        ];
+        assert_eq!(
+            listed,
+            expected.map(|(name, result, s)| (name.to_owned(), result, s))
+        );
+        let reply = StatusReply {
+            summary: results.summary,
+            scripts: ScriptList(results.scripts),
+        };
+        let shown: Vec<_> = reply.reached().map(|run| run.name.to_str_lossy()).collect();
+        assert_eq!(shown, ["00.a"]);
     }
 }

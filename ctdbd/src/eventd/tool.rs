@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use ctdb_config::{Level, Paths};
+use ctdb_config::{Level, Paths, Release};
 use ctdb_protocol::event::{Reply, Request, Run, RunFlags, Status};
 use ctdb_protocol::text::CountedText;
 
@@ -159,7 +159,7 @@ fn status(tool: &mut Tool, cmdline: &Cmdline<Tool>, arguments: &[String]) -> i32
         (libc::ENOENT, _) => println!("Event dir for {component} does not exist"),
         (libc::EINVAL, _) => println!("Event {event} has never run in {component}"),
         (0, Some(status)) => {
-            for run in &status.scripts.0 {
+            for run in status.reached() {
                 print!("{}", status::script(run));
             }
             return status.summary.abs();
@@ -176,7 +176,8 @@ fn list(tool: &mut Tool, cmdline: &Cmdline<Tool>, arguments: &[String]) -> i32 {
         return usage(cmdline, "script list");
     };
     // Links name what they point to in full.
-    let provided = fs::canonicalize(tool.provided(component)).and_then(|dir| script::list(&dir));
+    let directory = tool.provided(component);
+    let provided = fs::canonicalize(&directory).and_then(|dir| script::list(&dir));
     let lists = provided.and_then(|provided| {
         let linked = script::list(&tool.linked(component))?;
         Ok((provided, linked))
@@ -188,9 +189,17 @@ fn list(tool: &mut Tool, cmdline: &Cmdline<Tool>, arguments: &[String]) -> i32 {
             tool.notice(&finished);
             print!("{}", listing(&provided, &linked));
         }
+        Err(_) if result == libc::ENOENT && names_directory(tool) => {
+            let directory = directory.display();
+            eprintln!("Unable to find event script installation directory: {directory}");
+        }
         Err(_) => eprintln!("{finished}"),
     }
     result
+}
+
+fn names_directory(tool: &Tool) -> bool {
+    Release::in_force(&tool.paths).names_missing_script_directory()
 }
 
 /// First the scripts that are provided, marked if linked in; then, below a blank line, those
