@@ -26,11 +26,11 @@ _ctdb()
 		return
 	fi
 	if [[ -z $command ]]; then
-		COMPREPLY=($(compgen -W 'version status uptime ping runstate getvar setvar listvars statistics statisticsreset stats ip ipinfo ifaces setifacelink process-exists getdbmap getdbstatus catdb cattdb getcapabilities pnn lvs setdebug getdebug attach detach dumpmemory rddumpmemory getpid disable enable stop continue ban unban shutdown recover sync ipreallocate gratarp tickle gettickles addtickle deltickle listnodes reloadnodes moveip addip delip backupdb restoredb dumpdbbackup wipedb leader event scriptstatus natgw getreclock setlmasterrole setleaderrole setdbreadonly setdbsticky pfetch pstore pdelete ptrans tfetch tstore readkey writekey deletekey checktcpport getdbseqnum nodestatus dbstatistics reloadips pushrecord health upgrade-check locks top help' -- "$current"))
+		COMPREPLY=($(compgen -W 'version status uptime ping runstate getvar setvar listvars statistics statisticsreset stats ip ipinfo ifaces setifacelink process-exists getdbmap getdbstatus catdb cattdb getcapabilities pnn lvs setdebug getdebug attach detach dumpmemory rddumpmemory getpid disable enable stop continue ban unban shutdown recover sync ipreallocate gratarp tickle gettickles addtickle deltickle listnodes reloadnodes moveip addip delip backupdb restoredb dumpdbbackup wipedb leader event scriptstatus natgw getreclock setlmasterrole setleaderrole setdbreadonly setdbsticky pfetch pstore pdelete ptrans tfetch tstore readkey writekey deletekey checktcpport getdbseqnum nodestatus dbstatistics reloadips pushrecord health upgrade-check config locks top help' -- "$current"))
 		return
 	fi
 	case $command in
-	help) words='version status uptime ping runstate getvar setvar listvars statistics statisticsreset stats ip ipinfo ifaces setifacelink process-exists getdbmap getdbstatus catdb cattdb getcapabilities pnn lvs setdebug getdebug attach detach dumpmemory rddumpmemory getpid disable enable stop continue ban unban shutdown recover sync ipreallocate gratarp tickle gettickles addtickle deltickle listnodes reloadnodes moveip addip delip backupdb restoredb dumpdbbackup wipedb leader event scriptstatus natgw getreclock setlmasterrole setleaderrole setdbreadonly setdbsticky pfetch pstore pdelete ptrans tfetch tstore readkey writekey deletekey checktcpport getdbseqnum nodestatus dbstatistics reloadips pushrecord health upgrade-check locks top help' ;;
+	help) words='version status uptime ping runstate getvar setvar listvars statistics statisticsreset stats ip ipinfo ifaces setifacelink process-exists getdbmap getdbstatus catdb cattdb getcapabilities pnn lvs setdebug getdebug attach detach dumpmemory rddumpmemory getpid disable enable stop continue ban unban shutdown recover sync ipreallocate gratarp tickle gettickles addtickle deltickle listnodes reloadnodes moveip addip delip backupdb restoredb dumpdbbackup wipedb leader event scriptstatus natgw getreclock setlmasterrole setleaderrole setdbreadonly setdbsticky pfetch pstore pdelete ptrans tfetch tstore readkey writekey deletekey checktcpport getdbseqnum nodestatus dbstatistics reloadips pushrecord health upgrade-check config locks top help' ;;
 	getvar | setvar)
 		((COMP_CWORD == at + 1)) && words=$(ctdb listvars 2>/dev/null | cut -d' ' -f1)
 		;;
@@ -49,6 +49,7 @@ _ctdb()
 	readkey) words='readonly' ;;
 	nodestatus) words='all' ;;
 	reloadips) words='all' ;;
+	config) words='check validate dump get' ;;
 	locks) words='all' ;;
 	esac
 	case $command in

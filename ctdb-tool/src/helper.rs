@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Running the helper programs behind `event`, `natgw` and `lvs`.
+//! Running the helper programs behind `config`, `event`, `natgw` and `lvs`.
 
 use crate::failure::{Failure, Outcome, errno_of};
 use std::os::unix::process::ExitStatusExt;

@@ -48,6 +48,11 @@ pub fn details(name: &str) -> &'static [&'static str] {
             "",
             "run|status|script list|script enable|script disable COMPONENT ...; see ctdb-event.",
         ],
+        "config" => &[
+            "",
+            "check: all files that an administrator writes, and, if the daemon runs, what differs between",
+            "the nodes; exit status 1 if there is an error. validate, dump, get: ctdb.conf only.",
+        ],
         "ip" => &[
             "",
             "ctdb ip plan [PNN...]: where addresses would go if these nodes left, and why.",

@@ -114,9 +114,7 @@ fn unhealthy(session: &Session, pnn: Pnn) -> String {
         return "no monitor event has run yet".to_owned();
     };
     let failed = run
-        .scripts
-        .0
-        .iter()
+        .reached()
         .find(|script| outcome(script.result) != "OK" && outcome(script.result) != "DISABLED");
     match failed {
         None => "its last monitor event succeeded: about to become healthy".to_owned(),

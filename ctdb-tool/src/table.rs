@@ -192,6 +192,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "pushrecord", args: "<dbname|dbid> <key> <value>", help: "push a record to all nodes", group: Group::Record, reach: Reach::Here, run: daemon!(command::record::pushrecord) },
     Command { name: "health", args: "", help: "check the cluster, say in one line each what is wrong", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::health::health) },
     Command { name: "upgrade-check", args: "", help: "say whether a node may be replaced now, and why not", group: Group::Status, reach: Reach::Here, run: daemon!(command::upgrade::upgrade_check) },
+    Command { name: "config", args: "check|validate|dump|get <section> <key>", help: "check the configuration files, show what is in force", group: Group::Status, reach: Reach::Here, run: alone!(command::helper::config) },
     Command { name: "locks", args: "[all] [<dbname|dbid>]", help: "show who holds and who waits for record locks", group: Group::Debug, reach: Reach::Anywhere, run: daemon!(command::locks::locks) },
     Command { name: "top", args: "[<seconds>]", help: "watch nodes, calls, hot records and databases", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::top::top) },
     Command { name: "help", args: "[<command>]", help: "show help, all or of one command", group: Group::Status, reach: Reach::Here, run: alone!(command::status::help) },

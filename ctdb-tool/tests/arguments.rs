@@ -30,6 +30,7 @@ const COUNTS: &[(&str, usize, usize)] = &[
     ("catdb", 1, 1),
     ("cattdb", 1, 1),
     ("checktcpport", 1, 1),
+    ("config", 0, ANY),
     ("continue", 0, 0),
     ("dbstatistics", 1, 1),
     ("deletekey", 2, 2),

@@ -49,6 +49,12 @@ fn group(
     Ok(status)
 }
 
+/// `ctdb config`: what `ctdb-config` does, which is not in anybody's PATH.
+pub fn config(console: &mut Console, args: &[String]) -> Outcome {
+    let program = console.paths.helperdir().join("ctdb-config");
+    run("configuration helper", &program, args)
+}
+
 /// `ctdb event`.
 pub fn event(console: &mut Console, args: &[String]) -> Outcome {
     if console.out.form() == Form::Json {
@@ -110,9 +116,7 @@ fn status_json(console: &mut Console, component: &str, event: &str) -> Outcome {
 fn run_json(event: &str, run: &StatusReply) -> Value {
     let seconds = |t: &Timeval| t.sec as f64 + t.usec as f64 * 1e-6;
     let scripts: Vec<Value> = run
-        .scripts
-        .0
-        .iter()
+        .reached()
         .map(|script| {
             json!({
                 "name": script.name.to_string(),

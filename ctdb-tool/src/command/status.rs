@@ -9,6 +9,7 @@ use crate::output::node::{self, ClusterState, ClusterStatus, NodeLine, NodeList,
 use crate::output::value::{Named, Roles, Running};
 use crate::reasons;
 use crate::session::{Console, Session, find};
+use ctdb_config::Release;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::srvid::Srvid;
@@ -16,12 +17,10 @@ use ctdb_protocol::types::{NodeAndFlags, NodeFlags, PidSrvid, RunState};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// The release of Samba whose tool this is equal to.
-pub const VERSION: &str = "4.22.11";
-
 /// `ctdb version`.
 pub fn version(console: &mut Console, _args: &[String]) -> Outcome {
-    console.out.show(&Named::new("version", VERSION))?;
+    let version = Release::in_force(&console.paths).version();
+    console.out.show(&Named::new("version", version))?;
     Ok(0)
 }
 

@@ -4,7 +4,7 @@
 
 use super::nodes_file::same;
 use super::none;
-use super::status::{VERSION, node_lines};
+use super::status::node_lines;
 use crate::failure::{Failure, Outcome};
 use crate::inquiry;
 use crate::output::node::{self, NodeLine};
@@ -12,6 +12,7 @@ use crate::output::{Report, Rows};
 use crate::packages;
 use crate::reasons;
 use crate::session::{Session, connected};
+use ctdb_config::Release;
 use ctdb_config::tunables::Tunables;
 use ctdb_core::transport::SUPPORTED_MINORS;
 use ctdb_protocol::control as ctl;
@@ -118,21 +119,24 @@ fn speaker_rows(speakers: &[Speaker]) -> Rows {
 }
 
 /// What `version -v` shows.
-struct Versions(Vec<Speaker>);
+struct Versions {
+    version: String,
+    speakers: Vec<Speaker>,
+}
 
 impl Report for Versions {
     fn text(&self, out: &mut dyn Write, _verbose: bool) -> io::Result<()> {
-        writeln!(out, "{VERSION}")?;
-        write_speakers(out, &self.0)
+        writeln!(out, "{}", self.version)?;
+        write_speakers(out, &self.speakers)
     }
 
     fn rows(&self, _verbose: bool) -> Option<Rows> {
-        Some(speaker_rows(&self.0))
+        Some(speaker_rows(&self.speakers))
     }
 
     fn json(&self) -> Value {
-        let nodes: Vec<Value> = self.0.iter().map(Speaker::json).collect();
-        json!({ "version": VERSION, "nodes": nodes })
+        let nodes: Vec<Value> = self.speakers.iter().map(Speaker::json).collect();
+        json!({ "version": self.version, "nodes": nodes })
     }
 }
 
@@ -140,7 +144,8 @@ impl Report for Versions {
 pub async fn versions(session: &mut Session, args: &[String]) -> Outcome {
     none(args)?;
     let speakers = speakers(session).await?;
-    session.console.out.show(&Versions(speakers))?;
+    let version = Release::in_force(&session.console.paths).version();
+    session.console.out.show(&Versions { version, speakers })?;
     Ok(0)
 }
 
