@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Lays out a root folder as upstream's tests expect a build tree: `bin`, `config`, `tools` and
 //! `tests`. Programs are copies, so that a rebuild during a run changes nothing.
+//!
+//! Since 4.25 the tests call everything in `bin`, also the scripts, and find the init script
+//! among the examples.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -39,7 +42,34 @@ pub(crate) fn build(options: &Options, upstream: &Path, workplace: &Path) -> Res
             mixed(options, nodes, &root)?;
         }
     }
+    if calls_all_in_bin(upstream)? {
+        gather_in_bin(upstream, &root)?;
+    }
     Ok(root)
+}
+
+/// The layout of 4.25: its tests know one folder of programs, by this name.
+fn calls_all_in_bin(upstream: &Path) -> Result<bool> {
+    let file = upstream.join("tests/scripts/script_install_paths.sh");
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(text.contains("CTDB_TEST_HELPER_BINDIR"))
+}
+
+fn gather_in_bin(upstream: &Path, root: &Path) -> Result<()> {
+    for name in TOOLS {
+        let tool = root.join("tools").join(name);
+        if tool.is_file() {
+            copy(&tool, &root.join("bin").join(name))?;
+        }
+    }
+    let examples = root.join("doc/examples");
+    fs::create_dir_all(&examples)?;
+    let places = [root.join("config"), upstream.join("doc/examples")];
+    let script = places.map(|folder| folder.join("ctdb.init"));
+    match script.iter().find(|path| path.is_file()) {
+        Some(path) => copy(path, &examples.join("ctdb.init")),
+        None => Ok(()),
+    }
 }
 
 fn ours(options: &Options, root: &Path) -> Result<()> {
@@ -73,7 +103,7 @@ fn ours(options: &Options, root: &Path) -> Result<()> {
 
 fn theirs(options: &Options, upstream: &Path, root: &Path) -> Result<()> {
     copy_programs(
-        &source::built(&options.top, options.suite)?,
+        &source::built(&options.top, options.suite())?,
         &root.join("bin"),
     )?;
     copy_tree(&upstream.join("config"), &root.join("config"))?;

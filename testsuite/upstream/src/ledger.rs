@@ -63,12 +63,10 @@ impl Ledger {
         let text =
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let file: File = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let suite = options.suite().name();
         let applies = |row: &Row| {
             row.under == options.under_test.kind()
-                && row
-                    .suite
-                    .as_deref()
-                    .is_none_or(|suite| suite == options.suite.name())
+                && row.suite.as_ref().is_none_or(|of_row| *of_row == suite)
                 && (row.nodes.is_empty() || row.nodes.contains(&options.under_test.words()))
         };
         Ok(Ledger {

@@ -24,8 +24,7 @@ use clap::Parser as _;
 use crate::options::{Options, Step};
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
+    match run(Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -36,8 +35,10 @@ fn main() -> ExitCode {
 }
 
 /// Carries out the chosen step; false means that a test's result was not the expected one.
-fn run(options: &Options) -> Result<bool> {
-    let source = source::obtain(options)?;
+fn run(mut options: Options) -> Result<bool> {
+    let source = source::obtain(&options)?;
+    options.settle_suite(&source);
+    let options = &options;
     if let Step::Fetch = options.step {
         println!("{}", source.display());
         return Ok(true);

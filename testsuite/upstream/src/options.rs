@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The command line, and the one environment variable that says which programs are tested.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
@@ -16,9 +16,9 @@ pub(crate) struct Options {
     /// What to do.
     #[arg(long, value_enum, default_value = "run")]
     pub(crate) step: Step,
-    /// Whose suite: 4.22 or 4.17.
-    #[arg(long, default_value = "4.22")]
-    pub(crate) suite: Suite,
+    /// Whose suite: 4.17 to 4.25 [default: that of --from, or 4.22].
+    #[arg(long, value_name = "RELEASE")]
+    suite: Option<Suite>,
     /// An unpacked Samba source to take the tests from, in place of the source package.
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
@@ -43,11 +43,25 @@ pub(crate) struct Options {
     /// Stop at the first result that is not the expected one.
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// `ours`, `theirs`, or one of `rust`, `c4.17`, `c4.22` per node, as `c4.17,rust,rust`.
+    /// `ours`, `theirs`, or `rust` or a release as `c4.17` for each node, as `c4.17,rust,rust`.
     #[arg(long, env = "CTDB_UNDER_TEST", default_value = "ours")]
     pub(crate) under_test: UnderTest,
     /// Collections, suites or tests.
     pub(crate) tests: Vec<String>,
+}
+
+impl Options {
+    /// Whose suite is run.
+    pub(crate) fn suite(&self) -> Suite {
+        self.suite.unwrap_or(Suite::REFERENCE)
+    }
+
+    /// Takes the suite from where the tests are, unless one was asked for.
+    pub(crate) fn settle_suite(&mut self, ctdb: &Path) {
+        if self.from.is_some() && self.suite.is_none() {
+            self.suite = Suite::of_source(ctdb);
+        }
+    }
 }
 
 /// How far a run goes.
@@ -63,30 +77,36 @@ pub(crate) enum Step {
     Run,
 }
 
-/// Whose tests are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Suite {
-    /// Samba 4.17, of Debian 12.
-    V417,
-    /// Samba 4.22, of Debian 13: the reference.
-    V422,
+/// Whose tests are run, or whose programs: a release of Samba, 4.17 to 4.25.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Suite {
+    minor: u8,
 }
 
 impl Suite {
+    /// Samba 4.22, of Debian 13: the reference.
+    pub(crate) const REFERENCE: Suite = Suite { minor: 22 };
+
     /// The version as people and file names say it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Suite::V417 => "4.17",
-            Suite::V422 => "4.22",
-        }
+    pub(crate) fn name(self) -> String {
+        format!("4.{}", self.minor)
     }
 
-    /// The Debian release whose source package has this version.
-    pub(crate) fn release(self) -> &'static str {
-        match self {
-            Suite::V417 => "bookworm",
-            Suite::V422 => "trixie",
+    /// The suite of the release to which an unpacked source belongs: by its file `VERSION`, or, if
+    /// only a part was unpacked, by the name of the folder above `ctdb`.
+    pub(crate) fn of_source(ctdb: &Path) -> Option<Suite> {
+        let top = ctdb.parent()?;
+        let number = |text: &str, name: &str| {
+            let value = |line: &str| line.strip_prefix(name)?.parse::<u8>().ok();
+            text.lines().find_map(value)
+        };
+        let version = std::fs::read_to_string(top.join("VERSION")).unwrap_or_default();
+        if let Some(4) = number(&version, "SAMBA_VERSION_MAJOR=") {
+            return number(&version, "SAMBA_VERSION_MINOR=").map(|minor| Suite { minor });
         }
+        let folder = top.file_name()?.to_str()?;
+        let minor = folder.strip_prefix("samba-4.")?.split('.').next()?;
+        minor.parse().ok().map(|minor| Suite { minor })
     }
 }
 
@@ -94,10 +114,10 @@ impl FromStr for Suite {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "4.17" => Ok(Suite::V417),
-            "4.22" => Ok(Suite::V422),
-            other => Err(format!("{other}: not a known suite (4.17, 4.22)")),
+        let minor = text.strip_prefix("4.").and_then(|m| m.parse().ok());
+        match minor {
+            Some(minor @ 17..=25) => Ok(Suite { minor }),
+            _ => Err(format!("{text}: not a known suite (4.17 to 4.25)")),
         }
     }
 }
@@ -182,7 +202,7 @@ fn node_program(text: &str) -> Result<NodeProgram, String> {
         None if text == "rust" => Ok(NodeProgram::Rust),
         Some(version) => version.parse().map(NodeProgram::C),
         None => Err(format!(
-            "{text}: neither ours, theirs, rust, c4.17 nor c4.22"
+            "{text}: neither ours, theirs, rust nor a release as c4.22"
         )),
     }
 }
@@ -192,10 +212,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_source_tells_its_release() {
+        let top = std::env::temp_dir().join(format!("upstream-suite-{}", std::process::id()));
+        let partial = top.join("samba-4.24.7/ctdb");
+        assert_eq!(Suite::of_source(&partial), Some(Suite { minor: 24 }));
+        assert_eq!(Suite::of_source(&top.join("newest/ctdb")), None);
+        std::fs::create_dir_all(top.join("newest/ctdb")).unwrap();
+        let version = "SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=25\nSAMBA_VERSION_RELEASE=0\n";
+        std::fs::write(top.join("newest/VERSION"), version).unwrap();
+        let found = Suite::of_source(&top.join("newest/ctdb"));
+        std::fs::remove_dir_all(&top).unwrap();
+        assert_eq!(found, Some(Suite { minor: 25 }));
+    }
+
+    #[test]
     fn under_test_is_read_and_named() {
         let mixed: UnderTest = "c4.17,rust,c4.22".parse().unwrap();
         assert_eq!(mixed.file_name(), "mixed-c4.17-rust-c4.22");
         assert_eq!("ours".parse::<UnderTest>().unwrap(), UnderTest::Ours);
+        assert_eq!("4.25".parse::<Suite>().unwrap().name(), "4.25");
+        assert!("4.26".parse::<Suite>().is_err());
         assert!("c3.0,rust".parse::<UnderTest>().is_err());
         assert!("mine".parse::<UnderTest>().is_err());
     }

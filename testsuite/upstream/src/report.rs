@@ -99,7 +99,7 @@ impl Verdict {
 
 #[derive(Serialize)]
 struct ResultFile<'a> {
-    suite: &'a str,
+    suite: String,
     under_test: String,
     seconds: f64,
     passed: usize,
@@ -122,7 +122,7 @@ impl<'a> Report<'a> {
     pub(crate) fn begin(options: &'a Options, ledger: &'a Ledger) -> Result<Report<'a>> {
         let logs = results_folder(options).join(format!(
             "{}-{}",
-            options.suite.name(),
+            options.suite().name(),
             options.under_test.file_name()
         ));
         fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
@@ -233,7 +233,7 @@ impl<'a> Report<'a> {
         let known = count(&|verdict| verdict == Verdict::Known);
         let skipped = records.len() - passed - failed;
         let file = ResultFile {
-            suite: self.options.suite.name(),
+            suite: self.options.suite().name(),
             under_test: self.options.under_test.file_name(),
             seconds: self.started.elapsed().as_secs_f64(),
             passed,
@@ -243,7 +243,7 @@ impl<'a> Report<'a> {
         };
         let name = format!(
             "{}-{}.json",
-            self.options.suite.name(),
+            self.options.suite().name(),
             self.options.under_test.file_name()
         );
         let path = results_folder(self.options).join(name);
@@ -257,7 +257,7 @@ impl<'a> Report<'a> {
         }
         println!(
             "upstream {} suites, {} programs, {:.0} s",
-            self.options.suite.name(),
+            self.options.suite().name(),
             self.options.under_test.file_name(),
             self.started.elapsed().as_secs_f64()
         );

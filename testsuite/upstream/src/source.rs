@@ -13,7 +13,7 @@ use crate::options::{Options, Suite};
 pub(crate) fn obtain(options: &Options) -> Result<PathBuf> {
     let folder = match &options.from {
         Some(folder) => beneath(folder)?,
-        None => fetch(&options.top, "source", options.suite)?,
+        None => fetch(&options.top, "source", options.suite())?,
     };
     let folder = folder
         .canonicalize()
@@ -47,17 +47,14 @@ fn beneath(folder: &Path) -> Result<PathBuf> {
 fn fetch(top: &Path, what: &str, suite: Suite) -> Result<PathBuf> {
     let script = top.join("testsuite/upstream/fetch");
     let output = Command::new(&script)
-        .args([what, suite.name()])
+        .arg(what)
+        .arg(suite.name())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("starting {}", script.display()))?;
     if !output.status.success() {
-        bail!(
-            "upstream's {what} {} (Debian {}) could not be obtained",
-            suite.name(),
-            suite.release()
-        );
+        bail!("upstream's {what} {} could not be obtained", suite.name());
     }
     let text = String::from_utf8(output.stdout).context("the output of fetch")?;
     match text.lines().last() {
