@@ -113,8 +113,11 @@ async fn run(words: &[&str]) -> Result<(), Failure> {
 }
 
 fn helper(lock: &str) -> Result<Helper, Failure> {
-    // The suite names helpers by environment or command; no directory of ours is looked into.
-    Ok(Helper::new(lock, &Paths::installed())?)
+    // The suite names helpers, or their folder, by environment or command, but no CTDB_BASE: no
+    // directory of ours is looked into.
+    let nowhere = |name: &str| (name == "CTDB_BASE").then(|| ".".into());
+    let paths = Paths::from_variables(|name| std::env::var_os(name).or_else(|| nowhere(name)))?;
+    Ok(Helper::new(lock, &paths)?)
 }
 
 /// Prints what came of an attempt.
