@@ -1,6 +1,7 @@
 //! What the cluster watch gets from the daemon that it runs in.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
@@ -130,10 +131,8 @@ impl Environment for Surroundings {
         (us / 1_000_000, us % 1_000_000)
     }
 
-    fn has_address(&self, address: IpAddr) -> bool {
-        addresses::local()
-            .iter()
-            .any(|(local, _)| *local == address)
+    fn addresses(&self) -> BTreeSet<IpAddr> {
+        addresses::local().into_iter().map(|(ip, _)| ip).collect()
     }
 
     fn log(&self, of: Level, text: &str) {

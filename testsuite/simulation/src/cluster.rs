@@ -222,7 +222,9 @@ impl Cluster {
     /// What checkers have found so far.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.world.checkers.borrow().violations.clone()
+        let mut violations = self.world.checkers.borrow().violations.clone();
+        violations.extend_from_slice(&self.world.repeats.borrow().violations);
+        violations
     }
 
     /// Prints the log.

@@ -25,7 +25,7 @@ use crate::seed::Seed;
 use crate::stoppable::Stoppable;
 use crate::storage::{File, MemStorage, MemTable, SharedFile};
 use crate::surroundings::Surroundings;
-use crate::world::World;
+use crate::world::{Scripts, World};
 
 /// Pid that the daemon's own procedures have.
 const DAEMON_PID: i32 = 1;
@@ -412,9 +412,19 @@ impl Life {
         args: Vec<String>,
     ) {
         let (life, world) = (Rc::clone(self), Rc::clone(world));
+        world.happens(self.pnn, &format!("runs event {event} {args:?}"));
         let delay = self.between_ms(2, 60);
+        let scripts = world.scripts.borrow()[self.pnn.0 as usize];
+        if scripts == Scripts::Fail && event != "monitor" {
+            return self.feed(Input::EventDone { ticket, status: 1 });
+        }
         self.spawn(async move {
             sleep(delay).await;
+            let args = if scripts == Scripts::Work {
+                args
+            } else {
+                Vec::new()
+            };
             let address = args.get(1).and_then(|word| word.parse().ok());
             if let (Some(address), "takeip") = (address, event) {
                 life.addresses.borrow_mut().insert(address);

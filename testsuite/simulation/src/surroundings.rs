@@ -1,6 +1,7 @@
 //! The surroundings of a node's cluster watch.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -84,8 +85,8 @@ impl Environment for Surroundings {
         (wall_us / 1_000_000, wall_us % 1_000_000)
     }
 
-    fn has_address(&self, address: IpAddr) -> bool {
-        self.life.addresses.borrow().contains(&address)
+    fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.life.addresses.borrow().clone()
     }
 
     fn log(&self, level: Level, text: &str) {
@@ -96,6 +97,8 @@ impl Environment for Surroundings {
     }
 
     async fn try_lock(&self) -> LockAttempt {
+        self.world
+            .happens(self.life.pnn, "tries to take the cluster lock");
         let answer = match self.world.lock.mood() {
             Mood::Well => {
                 sleep(ClusterLock::LATENCY).await;

@@ -14,6 +14,7 @@ use ctdb_protocol::Pnn;
 use tokio::time::Instant;
 
 use crate::checkers::Checkers;
+use crate::checkers::repeats::Repeats;
 use crate::cluster_lock::ClusterLock;
 use crate::life::Life;
 use crate::nemesis::Tempo;
@@ -72,6 +73,17 @@ impl Setup {
     }
 }
 
+/// What a node's event scripts do about addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// What they should.
+    Work,
+    /// Nothing, and they succeed.
+    DoNothing,
+    /// They fail at once.
+    Fail,
+}
+
 /// One line of the log.
 #[derive(Debug, Clone)]
 pub struct Line {
@@ -99,6 +111,10 @@ pub struct World {
     pub checkers: RefCell<Checkers>,
     /// Nodes whose monitor event fails.
     pub sick: RefCell<Vec<bool>>,
+    /// What event scripts do about addresses, per node.
+    pub scripts: RefCell<Vec<Scripts>>,
+    /// What happens over and over.
+    pub repeats: RefCell<Repeats>,
     /// Log of everything.
     pub log: RefCell<Vec<Line>>,
     /// How often each kind of fault was injected.
@@ -123,6 +139,8 @@ impl World {
             lives: RefCell::new(vec![None; count]),
             checkers: RefCell::default(),
             sick: RefCell::new(vec![false; count]),
+            scripts: RefCell::new(vec![Scripts::Work; count]),
+            repeats: RefCell::default(),
             log: RefCell::default(),
             faults: RefCell::default(),
             last_fault: Cell::new(Instant::now()),
@@ -189,6 +207,12 @@ impl World {
         self.began + Duration::from_micros(monotonic_us)
     }
 
+    /// A node does something that it must not do over and over.
+    pub fn happens(&self, node: Pnn, what: &str) {
+        let at = self.elapsed();
+        self.repeats.borrow_mut().happens(at, node, what);
+    }
+
     /// Writes to the log.
     pub fn note(&self, node: Option<Pnn>, text: impl Into<String>) {
         let line = Line {
@@ -198,6 +222,9 @@ impl World {
         };
         if self.setup.verbose {
             println!("{}", render(&line));
+        }
+        if let Some(node) = node {
+            self.happens(node, &line.text);
         }
         self.log.borrow_mut().push(line);
     }

@@ -31,7 +31,7 @@ pub struct Shutdown {
     until_us: u64,
     /// How many takeover runs were asked for; the number is part of the port of the answer.
     asked: u32,
-    /// Another node has asked for a takeover run since the last time that this one did.
+    /// Another node has asked for a takeover run, and waits for the answer, since the last time that this one did.
     others_wait: bool,
 }
 
@@ -106,8 +106,11 @@ impl Cluster {
             return;
         };
         if srvid == Srvid::TAKEOVER_RUN {
-            shutdown.others_wait |=
-                all(data).is_ok_and(|request: SrvidMessage| request.pnn != cx.pnn);
+            // A request without a port is nobody's that waits: nodes repeat these for as long as an
+            // address is not where it should be.
+            shutdown.others_wait |= all(data).is_ok_and(|request: SrvidMessage| {
+                request.pnn != cx.pnn && request.srvid != Srvid(0)
+            });
             return;
         }
         let Step::Takeover { tick, oldest } = shutdown.step else {

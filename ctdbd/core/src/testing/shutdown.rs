@@ -82,6 +82,19 @@ fn it_stays_until_those_who_wait_are_served() {
     assert_eq!(cluster.resigned, [0]);
 }
 
+/// A node with an address that does not come asks again and again, and waits for no answer.
+#[test]
+fn requests_that_nobody_waits_for_do_not_keep_it() {
+    let (mut cluster, watch) = leader_goes_down();
+    let own = own_requests(&mut cluster, watch);
+    let other = cluster.connect(1);
+    let request = SrvidMessage::new(pnn(1), Srvid(0));
+    send(&mut cluster, other, Srvid::TAKEOVER_RUN, encode(&request));
+    answer(&mut cluster, watch, own[0], 0);
+    cluster.pass(1_600_000);
+    assert_eq!(cluster.resigned, [0]);
+}
+
 #[test]
 fn a_run_that_failed_is_done_again_only_for_others() {
     let (mut cluster, watch) = leader_goes_down();

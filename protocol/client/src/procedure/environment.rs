@@ -1,5 +1,6 @@
 //! What the cluster watch needs from its surroundings: the daemon, or the simulator.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -50,8 +51,8 @@ pub trait Environment {
     fn random(&self) -> u32;
     /// Wall time, seconds and microseconds since 1970: tells elder nodes from younger ones.
     fn wall_clock(&self) -> (i64, i64);
-    /// Whether an address is on some interface of this machine.
-    fn has_address(&self, address: IpAddr) -> bool;
+    /// The addresses that are on interfaces of this machine.
+    fn addresses(&self) -> BTreeSet<IpAddr>;
     /// Writes a line to the log.
     fn log(&self, level: Level, text: &str);
     /// Tries the cluster lock, for at most 120 seconds. Upstream: `ctdb_cluster_mutex`.

@@ -8,6 +8,7 @@ pub mod generation;
 pub mod increments;
 pub mod leader;
 pub mod liveness;
+pub mod repeats;
 pub mod rsn;
 
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{GetNodeMap, ModifyFlags};
 use ctdb_protocol::types::{NodeFlagChange, NodeFlags, NodeMap};
+use tokio::time::Instant;
 
 use super::Watch;
 use super::view::{View, flags_of};
@@ -21,7 +22,7 @@ impl<E: Environment> Watch<E> {
         maps: &[(Pnn, NodeMap)],
     ) -> Result<bool, super::pass::EndOfPass> {
         let mut changed = false;
-        for change in differences(&view.nodes, maps) {
+        for change in self.due_changes(differences(&view.nodes, maps)) {
             self.log(
                 Level::Notice,
                 &format!(
@@ -35,6 +36,19 @@ impl<E: Environment> Watch<E> {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// Those that are to be told now: a node that does not take one is told again, but not all the time.
+    fn due_changes(&self, mut changes: Vec<NodeFlagChange>) -> Vec<NodeFlagChange> {
+        let key = |change: &NodeFlagChange| (change.pnn, change.new_flags.bits());
+        let now = Instant::now();
+        let pushed = &mut self.state.borrow_mut().pushed;
+        pushed.keep(|told| changes.iter().any(|change| key(change) == *told));
+        changes.retain(|change| pushed.allow(&key(change), now));
+        for change in &changes {
+            pushed.attempt(key(change), now);
+        }
+        changes
     }
 
     /// Tells everyone of a change that the own daemon made to its flags, as the leader's map knows

@@ -11,6 +11,7 @@ mod flags;
 mod leadership;
 mod operation;
 mod pass;
+mod pauses;
 pub mod ports;
 mod recover;
 mod requests;
@@ -18,6 +19,7 @@ mod takeover;
 mod view;
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use ctdb_protocol::Pnn;
 use ctdb_protocol::types::{Capabilities, IfaceList, SrvidMessage};
@@ -30,6 +32,7 @@ use super::leader::{Effect, Input, Leader, Settings};
 use crate::{Client, ControlError};
 use credits::Credits;
 use operation::Operation;
+use pauses::{Pauses, Rhythm};
 use view::View;
 
 /// Why a watch ended by itself.
@@ -64,8 +67,33 @@ struct Watch<E> {
     need_recovery: Cell<bool>,
 }
 
+/// Of this node's requests for a takeover run, per fault that they are to mend.
+const WANTING: Rhythm = Rhythm {
+    steady: 1,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+};
+/// Of takeover runs that fail. Six failures may get a node banned, as quickly as in upstream.
+const TAKEOVERS: Rhythm = Rhythm {
+    steady: 6,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+};
+/// Of recoveries that fail, per set of active nodes. The cluster stands still meanwhile, so the pauses stay
+/// short.
+const RECOVERIES: Rhythm = Rhythm {
+    steady: 6,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(8),
+};
+/// Of the leader's word about flags that somebody does not take.
+const FLAGS: Rhythm = Rhythm {
+    steady: 2,
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+};
+
 /// What the passes remember from one to the next.
-#[derive(Default)]
 struct State {
     credits: Credits,
     recoveries: Operation,
@@ -80,6 +108,35 @@ struct State {
     /// The active nodes of the last recovery, and until when no other one is wanted for them.
     recovered: Option<(Vec<Pnn>, Instant)>,
     capabilities: Vec<(Pnn, Capabilities)>,
+    /// Faults of addresses that a takeover run was wanted for.
+    wanting: Pauses<String>,
+    /// Takeover runs that failed.
+    failed_takeovers: Pauses<()>,
+    /// Active nodes of recoveries that failed.
+    failed_recoveries: Pauses<Vec<Pnn>>,
+    /// Nodes and flags that were pushed.
+    pushed: Pauses<(Pnn, u32)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            credits: Credits::default(),
+            recoveries: Operation::default(),
+            takeovers: Operation::default(),
+            requests: Vec::new(),
+            unserved: Vec::new(),
+            rebalance: Vec::new(),
+            need_takeover: false,
+            interfaces: None,
+            recovered: None,
+            capabilities: Vec::new(),
+            wanting: Pauses::new(WANTING),
+            failed_takeovers: Pauses::new(TAKEOVERS),
+            failed_recoveries: Pauses::new(RECOVERIES),
+            pushed: Pauses::new(FLAGS),
+        }
+    }
 }
 
 /// Watches over the cluster, on behalf of the daemon that `client` is connected to, until
@@ -124,7 +181,7 @@ impl<E: Environment> Watch<E> {
         Watch {
             own,
             began: Instant::now(),
-            leader: RefCell::new(Leader::new(settings, std::time::Duration::ZERO)),
+            leader: RefCell::new(Leader::new(settings, Duration::ZERO)),
             effects,
             rearm: Notify::new(),
             wake: Notify::new(),

@@ -20,6 +20,8 @@ use crate::procedure::environment::{Environment, Level};
 
 /// Shortest pause between two passes, whatever happens.
 const BREATH: Duration = Duration::from_millis(20);
+/// So many passes may follow each other after that; if more are wanted, the pauses grow.
+const BREATHLESS: u32 = 10;
 /// Pause between passes before the tunables are known.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -55,22 +57,24 @@ impl Cause {
 impl<E: Environment> Watch<E> {
     /// Passes at RecoverInterval, or sooner when something happens.
     pub(super) async fn pass_again_and_again(&self) {
+        // Passes in a row that did not wait for their time.
+        let mut hurried = 0;
         loop {
             let began = Instant::now();
             match self.pass().await {
                 Ok(()) | Err(EndOfPass::Done) => {}
                 Err(error) => self.log(Level::Warning, &format!("Pass over the cluster: {error}")),
             }
-            sleep(BREATH).await;
             let interval = self
                 .view
                 .borrow()
                 .as_ref()
                 .map_or(FIRST_INTERVAL, |view| view.tunables.recover_interval());
+            sleep(breath(hurried).min(interval.max(BREATH))).await;
             tokio::select! {
                 biased;
-                () = sleep_until(began + interval) => {}
-                () = self.wake.notified() => {}
+                () = sleep_until(began + interval) => hurried = 0,
+                () = self.wake.notified() => hurried += 1,
             }
         }
     }
@@ -173,6 +177,9 @@ impl<E: Environment> Watch<E> {
         }
         if let Some(cause) = self.find_cause(view, &maps).await? {
             self.still_leading()?;
+            if !self.recovery_due(view) {
+                return Ok(());
+            }
             if let Some(culprit) = cause.culprit {
                 self.credit(view, culprit, 1);
             }
@@ -298,6 +305,11 @@ impl<E: Environment> Watch<E> {
             format!("active node {missing} is not in the vnnmap"),
         ))
     }
+}
+
+/// The pause after a pass, when so many before it did not wait for their time.
+fn breath(hurried: u32) -> Duration {
+    BREATH * (1 << hurried.saturating_sub(BREATHLESS).min(10))
 }
 
 async fn mode_of(

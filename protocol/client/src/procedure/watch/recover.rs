@@ -22,8 +22,32 @@ impl<E: Environment> Watch<E> {
             return Ok(());
         }
         let done = self.recover_now(view).await;
-        self.state.borrow_mut().recoveries.end();
+        let mut state = self.state.borrow_mut();
+        state.recoveries.end();
+        if self.need_recovery.get() {
+            let (attempts, pause) = state
+                .failed_recoveries
+                .attempt(view.active(), Instant::now());
+            drop(state);
+            self.log(
+                Level::Warning,
+                &format!(
+                    "Recovery attempt {attempts} of these nodes did not succeed, \
+                     the next comes after {pause:?}"
+                ),
+            );
+        } else {
+            state.failed_recoveries.clear();
+        }
         done
+    }
+
+    /// Whether a recovery may begin now: what failed for the same nodes is left alone for a while.
+    pub(super) fn recovery_due(&self, view: &View) -> bool {
+        let state = self.state.borrow();
+        state
+            .failed_recoveries
+            .allow(&view.active(), Instant::now())
     }
 
     async fn recover_now(&self, view: &View) -> Result<(), EndOfPass> {

@@ -21,8 +21,12 @@ impl<E: Environment> Watch<E> {
     pub(super) async fn serve_takeover_requests(&self, view: &View) -> Result<(), EndOfPass> {
         let requests = {
             let mut state = self.state.borrow_mut();
+            let now = Instant::now();
+            // Who waits for an answer is served at once, whatever has failed before.
+            let somebody_waits = state.requests.iter().any(|ask| ask.srvid != Srvid(0));
             let wanted = state.need_takeover || !state.requests.is_empty();
-            if !wanted || state.takeovers.is_disabled(Instant::now()) {
+            let paused = !somebody_waits && !state.failed_takeovers.allow(&(), now);
+            if !wanted || paused || state.takeovers.is_disabled(now) {
                 return Ok(());
             }
             std::mem::take(&mut state.requests)
@@ -90,9 +94,19 @@ impl<E: Environment> Watch<E> {
         if outcome.is_ok() && state.rebalance == rebalance {
             state.rebalance.clear();
         }
+        let pause = match outcome {
+            Ok(()) => {
+                state.failed_takeovers.clear();
+                Duration::ZERO
+            }
+            Err(_) => state.failed_takeovers.attempt((), Instant::now()).1,
+        };
         drop(state);
         if let Err(error) = &outcome {
-            self.log(Level::Error, &format!("Takeover run failed: {error}"));
+            self.log(
+                Level::Error,
+                &format!("Takeover run failed: {error}; tried again after {pause:?}"),
+            );
         }
         outcome.is_ok()
     }
@@ -129,6 +143,7 @@ impl Drop for Quiet<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::net::IpAddr;
 
     use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap, SockAddr, TunableList};
@@ -159,8 +174,8 @@ mod tests {
         fn wall_clock(&self) -> (i64, i64) {
             (1, 0)
         }
-        fn has_address(&self, _: IpAddr) -> bool {
-            false
+        fn addresses(&self) -> BTreeSet<IpAddr> {
+            BTreeSet::new()
         }
         fn log(&self, _: Level, _: &str) {}
         async fn try_lock(&self) -> LockAttempt {
