@@ -23,6 +23,8 @@ use crate::log;
 const IDLE_KEPT: usize = 16;
 /// A wait is reported, and the debug script run, each time it has lasted so much longer.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// Bytes of a key that the log shows.
+const KEY_SHOWN: usize = 64;
 /// How often waits are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,17 @@ impl Job {
         match self.scope {
             LockScope::Record(_) => "RECORD",
             LockScope::Database => "DB",
+        }
+    }
+
+    /// The record that is wanted, for the log.
+    fn key(&self) -> String {
+        match &self.scope {
+            LockScope::Record(key) => {
+                let start = &key[..key.len().min(KEY_SHOWN)];
+                format!(", wanted for key \"{}\",", start.escape_ascii())
+            }
+            LockScope::Database => String::new(),
         }
     }
 
@@ -314,8 +327,9 @@ impl Locks {
                 mutex,
                 ..
             } => log::warning!(
-                "Lock on {mutex} of {} belonged to thread {thread} which has ended{}; freed it",
+                "Lock on {mutex} of {}{} belonged to thread {thread} which has ended{}; freed it",
                 work.job.path,
+                work.job.key(),
                 if program.is_empty() {
                     String::new()
                 } else {

@@ -233,6 +233,9 @@ fn watch(daemon: i32, shared: &Shared) {
         let Some((_, search)) = &mut search else {
             continue;
         };
+        // The main thread gets the lock the moment that it is freed. Its word of that comes after ours: the
+        // daemon may be done with the wait as soon as it hears it, and would not know any more whose it was.
+        let _told_first = io::stdout().lock();
         for freed in search.step(area, waiting.chain, waiting.file) {
             let reply = Reply::Freed {
                 id: waiting.id,
