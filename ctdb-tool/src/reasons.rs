@@ -16,7 +16,7 @@ use tokio::time::timeout;
 const PROBE: Duration = Duration::from_millis(700);
 
 /// A line for each thing that keeps a node from being OK.
-pub async fn of_nodes(session: &Session, map: &NodeMap, lines: &[NodeLine]) -> Vec<String> {
+pub async fn of_nodes(session: &mut Session, map: &NodeMap, lines: &[NodeLine]) -> Vec<String> {
     let mut reasons = Vec::new();
     for line in lines {
         let addr = crate::session::find(map, Pnn(line.pnn)).map(|node| node.addr);
@@ -27,7 +27,31 @@ pub async fn of_nodes(session: &Session, map: &NodeMap, lines: &[NodeLine]) -> V
                 .map(|reason| format!("Node {}: {reason}", line.pnn)),
         );
     }
+    reasons.extend(told(session, lines).await);
     reasons
+}
+
+/// What nodes of ours tell of themselves that no flag shows.
+async fn told(session: &mut Session, lines: &[NodeLine]) -> Vec<String> {
+    let silent = node::DELETED | node::DISCONNECTED | node::UNKNOWN;
+    let nodes: Vec<Pnn> = lines
+        .iter()
+        .filter(|line| line.flags & silent == 0)
+        .map(|line| Pnn(line.pnn))
+        .collect();
+    // A question that cannot be asked is no problem of the nodes.
+    let answers = crate::inquiry::ask(session, &nodes, false).await;
+    let lines = |(pnn, answer): (Pnn, serde_json::Value)| {
+        let problems = answer["problems"].as_array().cloned().unwrap_or_default();
+        let line =
+            move |problem: &serde_json::Value| Some(format!("Node {pnn}: {}", problem.as_str()?));
+        problems.iter().filter_map(line).collect::<Vec<String>>()
+    };
+    answers
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(lines)
+        .collect()
 }
 
 async fn of_node(session: &Session, line: &NodeLine, addr: Option<SockAddr>) -> Vec<String> {

@@ -154,6 +154,7 @@ fn start(interactive: bool) -> Result<i32, i32> {
     };
     let code = boot.run(unix);
     log::notice!("CTDB daemon shutting down");
+    log::drain_at_end();
     drop(pid_file);
     Ok(code)
 }
@@ -335,6 +336,7 @@ impl Boot {
             Ok(watch) => drop(tokio::task::spawn_local(watch)),
             Err(e) => return fail(&format!("Failed to set up signal handler for SIGHUP: {e}")),
         }
+        tokio::task::spawn_local(log::keep_draining());
         tokio::task::spawn_local(Locks::tick(feed.clone()));
         if nix::unistd::getuid().is_root()
             && let Err(e) = process::lock_memory()

@@ -13,10 +13,13 @@ use socket2::Socket;
 use tokio::sync::mpsc;
 
 use crate::log;
-use crate::socket::{Connection, Heard, Ready, Token};
+use crate::socket::{Budget, Connection, Heard, Ready, Token};
+use crate::sys::memory;
 
 /// A stream is cut at its length fields; shorter packets than a header are dropped, not fatal.
 const LENGTH_BYTES: usize = 4;
+/// Queues that were so long leave memory that is worth giving back.
+const WORTH_GIVING_BACK: u64 = 16 << 20;
 /// Packets taken from a procedure in one turn.
 const INSIDE_PER_TURN: usize = 64;
 
@@ -25,6 +28,11 @@ const INSIDE_PER_TURN: usize = 64;
 pub struct Clients {
     table: HashMap<ClientId, Client>,
     ready: Ready,
+    budget: Budget,
+    /// Bytes that wait for processes.
+    queued_bytes: u64,
+    /// The most of them since memory was given back last.
+    peak_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -44,14 +52,15 @@ enum Link {
 }
 
 /// What to do after queueing a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Queued {
     /// The client is to be flushed.
     Flush,
     /// It is listed for a flush already, or needs none.
     Nothing,
-    /// Its queue is over the limit: it is to be dropped.
-    Overflow,
+    /// A queue is over a limit: this client is to be dropped, for this reason. It need not be the one that
+    /// the packet was for.
+    Overflow(ClientId, String),
 }
 
 impl Clients {
@@ -61,6 +70,9 @@ impl Clients {
         Self {
             table: HashMap::new(),
             ready,
+            budget: Budget::get(),
+            queued_bytes: 0,
+            peak_bytes: 0,
         }
     }
 
@@ -106,9 +118,18 @@ impl Clients {
         };
         match &mut client.link {
             Link::Process(connection) => {
+                let (waiting, more) = (connection.queued_bytes(), packet.len() as u64);
                 if limit.is_some_and(|limit| connection.queued() > limit as usize) {
-                    return Queued::Overflow;
+                    return Queued::Overflow(id, "too many messages queued".to_owned());
                 }
+                if waiting > 0 && waiting + more > self.budget.client_bytes {
+                    return Queued::Overflow(id, does_not_read(waiting, "one client"));
+                }
+                if waiting > 0 && self.queued_bytes + more > self.budget.clients_bytes {
+                    return self.over_all();
+                }
+                self.queued_bytes += more;
+                self.peak_bytes = self.peak_bytes.max(self.queued_bytes);
                 connection.queue(Lane::Ordered, packet);
                 if std::mem::replace(&mut client.dirty, true) {
                     Queued::Nothing
@@ -124,16 +145,42 @@ impl Clients {
         }
     }
 
+    /// All queues together are over the limit: the longest goes. The packet at hand is lost with it, or its
+    /// receiver is the next.
+    fn over_all(&self) -> Queued {
+        let length = |client: &Client| match &client.link {
+            Link::Process(connection) => connection.queued_bytes(),
+            Link::Inside { .. } => 0,
+        };
+        let longest = self.table.iter().max_by_key(|(_, client)| length(client));
+        longest.map_or(Queued::Nothing, |(id, client)| {
+            Queued::Overflow(*id, does_not_read(length(client), "all clients"))
+        })
+    }
+
     /// Writes what is queued for a client.
     pub fn flush(&mut self, id: ClientId, inputs: &mut Vec<Input>) {
         let Some(client) = self.table.get_mut(&id) else {
             return;
         };
         client.dirty = false;
-        if let Link::Process(connection) = &mut client.link
-            && connection.flush().is_err()
-        {
+        let Link::Process(connection) = &mut client.link else {
+            return;
+        };
+        let before = connection.queued_bytes();
+        let broken = connection.flush().is_err();
+        self.queued_bytes -= before - connection.queued_bytes();
+        if broken {
             self.remove(id, inputs);
+        }
+        self.give_back();
+    }
+
+    /// Gives memory back once most of what had to wait is gone.
+    fn give_back(&mut self) {
+        if self.peak_bytes >= WORTH_GIVING_BACK && self.queued_bytes < self.peak_bytes / 4 {
+            self.peak_bytes = self.queued_bytes;
+            memory::give_back();
         }
     }
 
@@ -165,10 +212,23 @@ impl Clients {
 
     /// Closes a client's connection.
     pub fn remove(&mut self, id: ClientId, inputs: &mut Vec<Input>) {
-        if self.table.remove(&id).is_some() {
-            inputs.push(Input::ClientGone { client: id });
+        let Some(client) = self.table.remove(&id) else {
+            return;
+        };
+        if let Link::Process(connection) = &client.link {
+            self.queued_bytes -= connection.queued_bytes();
         }
+        drop(client);
+        inputs.push(Input::ClientGone { client: id });
+        self.give_back();
     }
+}
+
+fn does_not_read(waiting: u64, of: &str) -> String {
+    format!(
+        "it does not read, {} MB wait for it, over the limit of {of}",
+        waiting >> 20
+    )
 }
 
 fn receive(

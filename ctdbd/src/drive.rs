@@ -337,7 +337,7 @@ impl Drive {
         match effect {
             Effect::Log { level, text } => log::write(log_level(level), &text),
             Effect::ToPeer { peer, lane, packet } => {
-                if self.peers.send(peer, lane, packet) {
+                if self.peers.send(peer, lane, packet, &mut self.inputs) {
                     self.dirty_peers.push(peer);
                 }
             }
@@ -345,14 +345,7 @@ impl Drive {
                 client,
                 packet,
                 queue_limit,
-            } => match self.clients.send(client, packet, queue_limit) {
-                Queued::Flush => self.dirty_clients.push(client),
-                Queued::Nothing => {}
-                Queued::Overflow => {
-                    log::error!("Drop client {client}: too many messages queued");
-                    self.clients.remove(client, &mut self.inputs);
-                }
-            },
+            } => self.send_to_client(client, &packet, queue_limit),
             Effect::DropClient { client } => self.clients.remove(client, &mut self.inputs),
             Effect::OpenTransport { nodes } => self.open_transport(nodes),
             Effect::SetPeers { peers } => self.peers.set(peers),
@@ -427,9 +420,11 @@ impl Drive {
                     open_flags,
                     work: Work::Scan(filter),
                 };
-                self.parts.records.start(ticket, &job, &mut self.inputs);
+                self.parts.records.start(ticket, job, &mut self.inputs);
             }
-            Effect::CancelScan { ticket } => self.parts.records.cancel(ticket),
+            Effect::CancelScan { ticket } => {
+                self.parts.records.cancel(ticket, &mut self.inputs);
+            }
             Effect::Update {
                 ticket,
                 path,
@@ -442,7 +437,7 @@ impl Drive {
                     open_flags,
                     work: Work::Update(rule, buffer),
                 };
-                self.parts.records.start(ticket, &job, &mut self.inputs);
+                self.parts.records.start(ticket, job, &mut self.inputs);
             }
             Effect::Repack {
                 ticket,
@@ -455,7 +450,7 @@ impl Drive {
                     open_flags,
                     work: Work::Repack(limit),
                 };
-                self.parts.records.start(ticket, &job, &mut self.inputs);
+                self.parts.records.start(ticket, job, &mut self.inputs);
             }
             Effect::ReadAddresses => {
                 let (addresses, interfaces) = (addresses::local(), addresses::interfaces());
@@ -496,6 +491,21 @@ impl Drive {
             }
         });
         self.listener = Some(task.abort_handle());
+    }
+
+    /// Queues a packet; whoever has let too much pile up goes, which need not be its receiver.
+    fn send_to_client(&mut self, client: ClientId, packet: &bytes::Bytes, limit: Option<u32>) {
+        loop {
+            match self.clients.send(client, packet.clone(), limit) {
+                Queued::Flush => return self.dirty_clients.push(client),
+                Queued::Nothing => return,
+                Queued::Overflow(other, reason) => {
+                    let pid = self.parts.node.pid_of(other).unwrap_or_default();
+                    log::error!("Drop client {other} (process {pid}): {reason}");
+                    self.clients.remove(other, &mut self.inputs);
+                }
+            }
+        }
     }
 
     fn start_watch(&mut self) {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::feed::{Feed, News};
 use crate::lock::holders::{self, Database, Wait};
 use crate::log;
+use crate::outbound::addresses;
 
 /// What the loop knows at one moment.
 #[derive(Debug)]
@@ -57,18 +58,43 @@ impl Snapshot {
                 })
                 .collect(),
         });
+        let mut problems = missing_addresses(node);
+        problems.extend(node.databases().busy.reasons());
         let document = json!({
             "pnn": shared.pnn.0,
             "program": concat!("ctdb-rs ", env!("CARGO_PKG_VERSION")),
             "protocol": ctdb_protocol::packet::VERSION,
             "speaks": version(shared.settings.samba_version),
             "peers": peers,
+            "problems": problems,
         });
         Self {
             node: document,
             databases: databases.collect(),
         }
     }
+}
+
+/// A line for each public address that was given to this node and is on no interface of it.
+fn missing_addresses(node: &Node) -> Vec<String> {
+    let hosted = node.hosted_addresses();
+    if hosted.is_empty() || node.shared().settings.test_mode {
+        return Vec::new();
+    }
+    let here = addresses::local();
+    let missing = hosted
+        .iter()
+        .filter(|hosted| !here.iter().any(|(address, _)| *address == hosted.addr));
+    missing
+        .map(|hosted| {
+            format!(
+                "public address {} was given to this node and is not on interface {}: the takeip event did \
+                 not put it there. See ctdb event status legacy takeip; is 10.interface enabled \
+                 (ctdb event script enable legacy 10.interface)?",
+                hosted.addr, hosted.interface
+            )
+        })
+        .collect()
 }
 
 /// `MAJOR.MINOR` of Samba from a keepalive's word.

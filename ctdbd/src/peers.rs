@@ -18,7 +18,8 @@ use tokio::task::AbortHandle;
 use crate::feed::Feed;
 use crate::log;
 use crate::outbound::connect;
-use crate::socket::{Connection, Heard, Ready, Token};
+use crate::socket::{Budget, Connection, Heard, Ready, Token};
+use crate::sys::memory;
 
 /// Every peer of the nodes list.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Peers {
     port: u16,
     ready: Ready,
     feed: Feed,
+    /// The most bytes that may wait for one of them.
+    peer_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,12 @@ struct Peer {
     up: bool,
     /// Whether `to` has packets since the last flush.
     dirty: bool,
+    /// The most bytes that waited for it since memory was given back last.
+    longest_bytes: u64,
 }
+
+/// A queue that was so long leaves memory that is worth giving back.
+const WORTH_GIVING_BACK: u64 = 16 << 20;
 
 impl Peer {
     fn new(address: IpAddr) -> Self {
@@ -57,6 +65,14 @@ impl Peer {
             hurry: Rc::default(),
             up: false,
             dirty: false,
+            longest_bytes: 0,
+        }
+    }
+
+    /// Nothing waits for it any more.
+    fn give_back(&mut self) {
+        if std::mem::take(&mut self.longest_bytes) >= WORTH_GIVING_BACK {
+            memory::give_back();
         }
     }
 }
@@ -79,6 +95,7 @@ impl Peers {
             port,
             ready,
             feed,
+            peer_bytes: Budget::get().peer_bytes,
         }
     }
 
@@ -174,14 +191,22 @@ impl Peers {
 
     /// Queues a packet; without a connection towards the peer it is lost, as upstream loses it.
     /// Returns whether the peer has to be flushed and was not listed for it yet.
-    pub fn send(&mut self, pnn: Pnn, lane: Lane, packet: Bytes) -> bool {
+    pub fn send(&mut self, pnn: Pnn, lane: Lane, packet: Bytes, inputs: &mut Vec<Input>) -> bool {
         let Some(peer) = self.table.get_mut(&pnn) else {
             return false;
         };
         let Some(connection) = &mut peer.to else {
             return false;
         };
+        let waiting = connection.queued_bytes();
+        if waiting > 0 && waiting + packet.len() as u64 > self.peer_bytes {
+            let reason = format!("it does not read, {} MB wait for it", waiting >> 20);
+            log::error!("Disconnecting node {pnn}: {reason}, which is the limit");
+            self.dead(pnn, &reason, inputs);
+            return false;
+        }
         connection.queue(lane, packet);
+        peer.longest_bytes = peer.longest_bytes.max(connection.queued_bytes());
         !std::mem::replace(&mut peer.dirty, true)
     }
 
@@ -191,10 +216,13 @@ impl Peers {
             return;
         };
         peer.dirty = false;
-        if let Some(connection) = &mut peer.to
-            && let Err(e) = connection.flush()
-        {
-            self.dead(pnn, &e.to_string(), inputs);
+        let Some(connection) = &mut peer.to else {
+            return;
+        };
+        match connection.flush() {
+            Ok(()) if connection.queued() == 0 => peer.give_back(),
+            Ok(()) => {}
+            Err(e) => self.dead(pnn, &e.to_string(), inputs),
         }
     }
 
@@ -247,6 +275,7 @@ impl Peers {
         peer.to = None;
         peer.up = false;
         peer.dirty = false;
+        peer.give_back();
         self.connect(pnn);
     }
 

@@ -24,6 +24,7 @@ pub mod input;
 pub mod node;
 pub mod packet;
 pub mod proxy;
+pub mod requests;
 pub mod shared;
 pub mod statistics;
 pub mod store;

@@ -18,6 +18,7 @@ use crate::event::{self, Then};
 use crate::failover::service::Failover;
 use crate::input::Input;
 use crate::proxy::Proxy;
+use crate::requests::About;
 use crate::shared::{Pending, Settings, Shared, Timer, Waiting};
 use crate::store::Storage;
 use crate::time::Now;
@@ -84,6 +85,18 @@ impl Node {
     #[must_use]
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// The public addresses that are to be on this node now.
+    #[must_use]
+    pub fn hosted_addresses(&self) -> Vec<crate::failover::report::Hosted> {
+        self.failover.hosted(self.shared.pnn)
+    }
+
+    /// The process of a client.
+    #[must_use]
+    pub fn pid_of(&self, client: ClientId) -> Option<i32> {
+        Some(self.proxy.session(client)?.pid)
     }
 
     /// The databases, for the simulator's checkers.
@@ -330,6 +343,13 @@ impl Node {
             }
             Timer::Monitor => monitor.due(cx),
             Timer::FirstRecovery => cluster.first_recovery_poll(cx, databases),
+            Timer::BusyFiles => databases.open_busy(cx),
+            Timer::AttachPersistent => {
+                if cluster.open_persistent(cx, databases) {
+                    failover.boot(cx);
+                    failover.start_periodic(cx);
+                }
+            }
             Timer::Startup => cluster.startup(cx),
             Timer::Shutdown => cluster.shutdown_wait_over(cx),
             Timer::TellLeader(client) => cluster.tell_leader(cx, proxy, client),
@@ -366,14 +386,8 @@ impl Node {
         self.cluster.leader_gone(peer);
         self.databases.pushes.forget(peer);
         self.proxy.node_gone(cx, peer);
-        let daemons_own = cx.recall_all(|pending| match pending {
-            Pending::Commit { node, .. }
-            | Pending::Revoke { node, .. }
-            | Pending::VacuumDelete { node, .. }
-            | Pending::PushRecord { node, .. }
-            | Pending::LockCheck { node, .. } => *node == peer,
-            Pending::Call(_) | Pending::Client { .. } => false,
-        });
+        // Those of clients were answered by the proxy.
+        let daemons_own = cx.recall_about(About::Node(peer), |_| true);
         for (_, pending) in daemons_own {
             self.pending_answered(pending, failed("node is disconnected"));
         }

@@ -16,6 +16,7 @@ use ctdb_protocol::wire::{Pad, Wire, encode};
 use crate::cluster::member::{Member, Members};
 use crate::database::wait::Parked;
 use crate::effect::{Effect, Lane, LogLevel, Ticket};
+use crate::requests::{About, Requests};
 use crate::statistics::Keeper;
 use crate::store::Storage;
 use crate::time::Now;
@@ -203,6 +204,10 @@ pub enum Timer {
     DeferredAttach(u64),
     /// Replay parked attaches: recovery has ended.
     ReplayAttaches,
+    /// Try databases again whose files somebody has locked.
+    BusyFiles,
+    /// Databases at the start that somebody has locked.
+    AttachPersistent,
     /// A fetch-collapse queue has waited long enough.
     Collapse(DbId, ReqId),
     /// TraverseTimeout.
@@ -293,7 +298,7 @@ pub struct Shared {
     /// Packets that had waited for something in a database and are to be processed again.
     pub ready: VecDeque<(DbId, Parked)>,
     /// Controls that await an answer.
-    requests: BTreeMap<ReqId, Pending>,
+    requests: Requests,
     /// Requests to the shell that await an answer.
     waiting: BTreeMap<Ticket, Waiting>,
     pub(crate) last_reqid: u32,
@@ -340,7 +345,7 @@ impl Shared {
             loopback: VecDeque::new(),
             out: Vec::new(),
             ready: VecDeque::new(),
-            requests: BTreeMap::new(),
+            requests: Requests::default(),
             waiting: BTreeMap::new(),
             last_reqid: 0,
             last_ticket: 0,
@@ -413,7 +418,7 @@ impl Shared {
                 self.last_reqid + 1
             };
             let reqid = ReqId(self.last_reqid);
-            if !self.requests.contains_key(&reqid) {
+            if self.requests.get(reqid).is_none() {
                 return reqid;
             }
         }
@@ -600,12 +605,12 @@ impl Shared {
     /// What the answer to `reqid` is for; it stays known.
     #[must_use]
     pub fn pending(&self, reqid: ReqId) -> Option<&Pending> {
-        self.requests.get(&reqid)
+        self.requests.get(reqid)
     }
 
     /// Takes what the answer to `reqid` is for.
     pub fn recall(&mut self, reqid: ReqId) -> Option<Pending> {
-        self.requests.remove(&reqid)
+        self.requests.remove(reqid)
     }
 
     /// Number of controls that await an answer.
@@ -614,20 +619,13 @@ impl Shared {
         self.requests.len()
     }
 
-    /// Takes every pending control for which `chosen` says yes.
-    pub fn recall_all(
+    /// Takes the pending controls about something for which `chosen` says yes.
+    pub fn recall_about(
         &mut self,
-        mut chosen: impl FnMut(&Pending) -> bool,
+        about: About,
+        chosen: impl FnMut(&Pending) -> bool,
     ) -> Vec<(ReqId, Pending)> {
-        let ids: Vec<ReqId> = self
-            .requests
-            .iter()
-            .filter(|(_, p)| chosen(p))
-            .map(|(&id, _)| id)
-            .collect();
-        ids.into_iter()
-            .filter_map(|id| self.requests.remove(&id).map(|p| (id, p)))
-            .collect()
+        self.requests.remove_about(about, chosen)
     }
 
     // ---- answers ---------------------------------------------------------------------------------

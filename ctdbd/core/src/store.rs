@@ -14,6 +14,17 @@ pub struct StoreError(pub String);
 /// Result of a storage operation.
 pub type StoreResult<T> = Result<T, StoreError>;
 
+/// Why a file was not opened.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum OpenError {
+    /// Somebody has it locked; it can be tried again. The text names the process and what to do.
+    #[error("{0}")]
+    Busy(String),
+    /// It cannot be opened.
+    #[error(transparent)]
+    Failed(#[from] StoreError),
+}
+
 /// Which of the three kinds a database is; decides directory and open flags (facts: upstream's
 /// `ctdb_local_attach`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,14 +51,15 @@ pub trait Storage {
     /// Opens (or creates) the file of a database.
     ///
     /// # Errors
-    /// The file cannot be opened, fails its check, or is not empty although nobody should hold it.
+    /// The file cannot be opened or fails its check, or somebody else has it locked or, if it should be empty,
+    /// open: that is not waited for.
     fn open(
         &mut self,
         name: &str,
         kind: Kind,
         hash_size: u32,
         max_dead: u32,
-    ) -> StoreResult<Box<dyn Table>>;
+    ) -> Result<Box<dyn Table>, OpenError>;
     /// Names of the persistent databases that this node has on disk.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Where log lines go, and what they look like there.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::net::UdpSocket;
@@ -43,12 +44,18 @@ struct Syslog {
     socket: SyslogSocket,
     layout: Layout,
     dropped: u32,
+    /// Lines that the log daemon had no room for, oldest first.
+    backlog: VecDeque<Vec<u8>>,
 }
 
+/// Lines that are kept for a log daemon that does not read; what comes then is dropped and counted.
+const BACKLOG: usize = 2000;
+
 enum SyslogSocket {
-    /// Waits for the log daemon and connects again when it was restarted, as syslog(3).
-    Waiting(Option<UnixDatagram>),
-    /// Never waits.
+    /// Keeps lines while the log daemon has no room, and connects again when it was restarted, as syslog(3).
+    /// Unlike that, it never waits.
+    Patient(Option<UnixDatagram>),
+    /// Drops lines while the log daemon has no room.
     Unix(UnixDatagram),
     Udp(UdpSocket),
 }
@@ -97,6 +104,17 @@ impl Destination {
         }
     }
 
+    /// Sends lines that were kept while the log daemon had no room. False if some are left.
+    pub(super) fn drain(&mut self) -> bool {
+        match &mut self.sink {
+            Sink::Syslog(syslog) => {
+                syslog.drain();
+                syslog.backlog.is_empty()
+            }
+            Sink::StandardError | Sink::File { .. } => true,
+        }
+    }
+
     pub(super) fn reopen(&mut self) -> bool {
         let Sink::File { path, file } = &mut self.sink else {
             return true;
@@ -114,7 +132,7 @@ impl Destination {
 impl Syslog {
     fn open(option: &str) -> std::io::Result<Self> {
         let (socket, layout) = match option {
-            "" => (SyslogSocket::Waiting(None), Layout::Rfc3164),
+            "" => (SyslogSocket::Patient(None), Layout::Rfc3164),
             "nonblocking" => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect(SYSLOG_SOCKET)?;
@@ -129,20 +147,42 @@ impl Syslog {
             socket,
             layout,
             dropped: 0,
+            backlog: VecDeque::new(),
         })
     }
 
     fn write(&mut self, program: &str, hostname: &str, level: i32, text: &str) {
+        let room = match self.socket {
+            SyslogSocket::Patient(_) => BACKLOG,
+            SyslogSocket::Unix(_) | SyslogSocket::Udp(_) => 1,
+        };
+        self.drain();
+        if self.backlog.len() >= room {
+            self.dropped += 1;
+            return;
+        }
         if self.dropped > 0 {
             let note = format!("[Dropped {} log messages]", self.dropped);
-            if !self.send(&self.packet(program, hostname, level, &note)) {
-                self.dropped += 1;
-                return;
-            }
             self.dropped = 0;
+            self.backlog
+                .push_back(self.packet(program, hostname, level, &note));
         }
-        if !self.send(&self.packet(program, hostname, level, text)) {
-            self.dropped += 1;
+        self.backlog
+            .push_back(self.packet(program, hostname, level, text));
+        self.drain();
+        if room == 1 && !self.backlog.is_empty() {
+            // Without a backlog, what cannot be sent now is lost.
+            self.dropped += u32::try_from(self.backlog.len()).unwrap_or(u32::MAX);
+            self.backlog.clear();
+        }
+    }
+
+    /// Sends what is kept, as far as there is room now.
+    fn drain(&mut self) {
+        while let Some(packet) = self.backlog.pop_front() {
+            if !self.send(&packet) {
+                return self.backlog.push_front(packet);
+            }
         }
     }
 
@@ -164,7 +204,7 @@ impl Syslog {
     /// False only when the receiver has no room now.
     fn send(&mut self, packet: &[u8]) -> bool {
         let result = match &mut self.socket {
-            SyslogSocket::Waiting(socket) => return send_waiting(socket, packet),
+            SyslogSocket::Patient(socket) => return send_patiently(socket, packet),
             SyslogSocket::Unix(socket) => socket.send(packet),
             SyslogSocket::Udp(socket) => socket.send(packet),
         };
@@ -172,22 +212,24 @@ impl Syslog {
     }
 }
 
-/// Sends as syslog(3): connects when needed, once more after a failure.
-fn send_waiting(socket: &mut Option<UnixDatagram>, packet: &[u8]) -> bool {
+/// Sends as syslog(3): connects when needed, once more after a failure. False when there is no room now.
+fn send_patiently(socket: &mut Option<UnixDatagram>, packet: &[u8]) -> bool {
     for _ in 0..2 {
         if socket.is_none() {
             let Ok(new) = UnixDatagram::unbound() else {
                 return true;
             };
-            if new.connect(SYSLOG_SOCKET).is_err() {
+            // Connecting waits for nobody, but sending would.
+            if new.connect(SYSLOG_SOCKET).is_err() || new.set_nonblocking(true).is_err() {
                 return true;
             }
             *socket = Some(new);
         }
-        if socket.as_ref().is_some_and(|s| s.send(packet).is_ok()) {
-            return true;
+        match socket.as_ref().map(|socket| socket.send(packet)) {
+            Some(Ok(_)) => return true,
+            Some(Err(e)) if e.kind() == std::io::ErrorKind::WouldBlock => return false,
+            _ => *socket = None,
         }
-        *socket = None;
     }
     true
 }

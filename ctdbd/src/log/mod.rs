@@ -57,6 +57,11 @@ pub fn parse_level(text: &str) -> Option<i32> {
         .map(|(number, _)| *number)
 }
 
+/// How often lines that syslog had no room for are sent again.
+const DRAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+/// How many tries the last lines get.
+const DRAINS_AT_END: u32 = 10;
+
 /// The name of a level.
 #[must_use]
 pub fn level_name(number: i32) -> &'static str {
@@ -134,6 +139,35 @@ pub fn write(number: i32, text: &str) {
                 .write(number, text);
         }
         None => say(text),
+    }
+}
+
+/// Sends lines to syslog that it had no room for; false if some are left. The daemons do it regularly, so that
+/// the last lines before a quiet time get there.
+pub fn drain() -> bool {
+    DESTINATION.get().is_none_or(|destination| {
+        destination
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+    })
+}
+
+/// Drains the log regularly, for as long as the program runs.
+pub async fn keep_draining() {
+    loop {
+        tokio::time::sleep(DRAIN_EVERY).await;
+        drain();
+    }
+}
+
+/// Before a program ends: gives the log daemon a moment to take the last lines.
+pub fn drain_at_end() {
+    for _ in 0..DRAINS_AT_END {
+        if drain() {
+            return;
+        }
+        std::thread::sleep(DRAIN_EVERY / 10);
     }
 }
 

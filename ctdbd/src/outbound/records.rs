@@ -1,4 +1,5 @@
-//! Scans, updates and repacks of database files, done by helper processes that live on.
+//! Scans, updates and repacks of database files, done by a few helper processes that live on. Work beyond
+//! what they can do at once waits in a queue, which costs nothing when nobody wants it any more.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,10 +13,16 @@ use tokio::net::UnixStream;
 use super::helper::Helper;
 use crate::feed::{Feed, News};
 use crate::log;
-use crate::record_helper::frame::{Answer, GO_ON, Job, Work};
+use crate::record_helper::frame::{Answer, GO_ON, Job, STOP, Work};
 
 /// Idle helpers that are kept for the next job.
 const IDLE_KEPT: usize = 2;
+/// Most scans and repacks at once. Updates are not counted: a commit waits for nobody's scan.
+const AT_ONCE: usize = 8;
+/// Most of them in one file: a lock in it that is not given back shall not stop those of other files.
+const AT_ONCE_PER_FILE: usize = 4;
+/// Helpers that may end a scan nobody wants in their own time, before they are killed in the middle of it.
+const WINDING_DOWN: usize = 8;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Names one helper.
@@ -37,6 +44,10 @@ pub struct Records {
     program: PathBuf,
     feed: Feed,
     helpers: BTreeMap<HelperId, Worker>,
+    /// Work that waits for a helper; names ascend, so the oldest comes first.
+    queue: BTreeMap<Ticket, (Task, Job)>,
+    /// The helper that does the work of a name.
+    at_work: BTreeMap<Ticket, HelperId>,
     next_id: u32,
 }
 
@@ -53,6 +64,8 @@ struct Task {
     ticket: Ticket,
     path: String,
     kind: Kind,
+    /// Nobody wants it any more.
+    cancelled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +83,14 @@ impl Records {
             program,
             feed,
             helpers: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            at_work: BTreeMap::new(),
             next_id: 0,
         }
     }
 
-    /// Starts a job.
-    pub fn start(&mut self, ticket: Ticket, job: &Job, inputs: &mut Vec<Input>) {
+    /// Takes a job on.
+    pub fn start(&mut self, ticket: Ticket, job: Job, inputs: &mut Vec<Input>) {
         let kind = match job.work {
             Work::Scan(_) => Kind::Scan,
             Work::Update(..) => Kind::Update,
@@ -85,25 +100,65 @@ impl Records {
             ticket,
             path: job.path.clone(),
             kind,
+            cancelled: false,
         };
-        let idle = self
-            .helpers
-            .iter()
-            .find(|(_, w)| w.task.is_none())
-            .map(|(id, _)| *id);
-        let worker = match idle.map_or_else(|| self.spawn(), Ok) {
-            Ok(id) => self
+        self.queue.insert(ticket, (task, job));
+        self.dispatch(inputs);
+    }
+
+    /// Gives waiting jobs to helpers as far as there may be more at work.
+    fn dispatch(&mut self, inputs: &mut Vec<Input>) {
+        while let Some((task, job)) = self.next_due() {
+            let idle = self
                 .helpers
-                .get_mut(&id)
-                .expect("it is idle or was just started"),
-            Err(e) => {
-                return finish(
+                .iter()
+                .find(|(_, w)| w.task.is_none())
+                .map(|(id, _)| *id);
+            match idle.map_or_else(|| self.spawn(), Ok) {
+                Ok(id) => self.assign(id, task, &job),
+                Err(e) => finish(
                     &task,
                     &format!("cannot start {}: {e}", self.program.display()),
                     inputs,
-                );
+                ),
             }
+        }
+    }
+
+    /// Takes the oldest job that may begin now out of the queue.
+    fn next_due(&mut self) -> Option<(Task, Job)> {
+        let at_work = || self.helpers.values().filter_map(|w| w.task.as_ref());
+        let counted = |task: &&Task| task.kind != Kind::Update && !task.cancelled;
+        let full = at_work().filter(counted).count() >= AT_ONCE;
+        let free_file = |path: &str| {
+            let same = |task: &&Task| counted(task) && task.path == path;
+            at_work().filter(same).count() < AT_ONCE_PER_FILE
         };
+        // Thousands may wait for one file: it is asked about once.
+        let mut busy: Option<&str> = None;
+        let due = self.queue.values().find(|(task, _)| {
+            if task.kind == Kind::Update {
+                return true;
+            }
+            if full || busy == Some(task.path.as_str()) {
+                return false;
+            }
+            let free = free_file(&task.path);
+            if !free {
+                busy = Some(&task.path);
+            }
+            free
+        });
+        let ticket = due?.0.ticket;
+        self.queue.remove(&ticket)
+    }
+
+    fn assign(&mut self, id: HelperId, task: Task, job: &Job) {
+        let worker = self
+            .helpers
+            .get_mut(&id)
+            .expect("it is idle or was just started");
+        self.at_work.insert(task.ticket, id);
         worker.task = Some(task);
         // If its writer has ended, so has the helper, and the reader tells.
         let _ = worker.jobs.send(job.encode());
@@ -128,14 +183,22 @@ impl Records {
         Ok(id)
     }
 
-    /// Ends a scan; nothing more is told about it.
-    pub fn cancel(&mut self, ticket: Ticket) {
-        self.helpers.retain(|_, worker| {
-            worker
-                .task
-                .as_ref()
-                .is_none_or(|task| task.ticket != ticket)
-        });
+    /// Ends a scan; nothing more is told about it. Its helper is told when it asks whether to go on.
+    pub fn cancel(&mut self, ticket: Ticket, inputs: &mut Vec<Input>) {
+        let Some(id) = self.at_work.remove(&ticket) else {
+            self.queue.remove(&ticket);
+            return;
+        };
+        let winding_down = self
+            .helpers
+            .values()
+            .filter(|w| w.task.as_ref().is_some_and(|task| task.cancelled));
+        if winding_down.count() >= WINDING_DOWN {
+            self.helpers.remove(&id);
+        } else if let Some(task) = self.helpers.get_mut(&id).and_then(|w| w.task.as_mut()) {
+            task.cancelled = true;
+        }
+        self.dispatch(inputs);
     }
 
     /// Takes what a helper said.
@@ -146,18 +209,23 @@ impl Records {
         match said {
             Said::Answer(Answer::Records(records)) => {
                 let Some(task) = &worker.task else { return };
-                inputs.push(Input::ScanRecords {
-                    ticket: task.ticket,
-                    records,
-                });
-                if !worker.helper.send(&[GO_ON]) {
+                let answer = if task.cancelled { STOP } else { GO_ON };
+                if !task.cancelled {
+                    inputs.push(Input::ScanRecords {
+                        ticket: task.ticket,
+                        records,
+                    });
+                }
+                if !worker.helper.send(&[answer]) {
                     self.ended(id, "it takes no more requests", inputs);
                 }
             }
             Said::Answer(Answer::Done(reason)) => {
                 if let Some(task) = worker.task.take() {
+                    self.at_work.remove(&task.ticket);
                     finish(&task, &reason, inputs);
                 }
+                self.dispatch(inputs);
                 if self.helpers.values().filter(|w| w.task.is_none()).count() > IDLE_KEPT {
                     self.helpers.remove(&id);
                 }
@@ -171,13 +239,18 @@ impl Records {
             task: Some(task), ..
         }) = self.helpers.remove(&id)
         {
+            self.at_work.remove(&task.ticket);
             finish(&task, &format!("the record helper ended: {reason}"), inputs);
         }
+        self.dispatch(inputs);
     }
 }
 
 /// Tells the core the end of a job; `reason` is empty if all went well.
 fn finish(task: &Task, reason: &str, inputs: &mut Vec<Input>) {
+    if task.cancelled {
+        return;
+    }
     if !reason.is_empty() {
         log::error!("{:?} of {} failed: {reason}", task.kind, task.path);
     }

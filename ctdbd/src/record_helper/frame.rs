@@ -3,8 +3,8 @@
 //!
 //! A frame is its whole length and a kind, each a `u32` in native byte order (both ends are the same
 //! machine), then the body. A helper does one job at a time: it gets a [`Job`], answers with any number
-//! of [`Answer::Records`], waits after each for one [`GO_ON`] byte, and ends with [`Answer::Done`].
-//! The daemon stops a job by ending the helper.
+//! of [`Answer::Records`], waits after each for one [`GO_ON`] byte ([`STOP`] ends the scan there), and
+//! ends with [`Answer::Done`].
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use ctdb_core::database::update::Rule;
@@ -14,6 +14,8 @@ use ctdb_protocol::id::Pnn;
 
 /// The byte that asks for the next records.
 pub const GO_ON: u8 = 1;
+/// The byte in its place that ends the scan.
+pub const STOP: u8 = 0;
 const HEAD: usize = 8;
 
 /// One thing to be done with a file.

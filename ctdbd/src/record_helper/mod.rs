@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use bytes::BytesMut;
 use tdb::{OpenMode, Tdb, TdbFlags};
 
-use frame::{Answer, Job, Work};
+use frame::{Answer, Job, STOP, Work};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -49,9 +49,11 @@ impl Link {
         self.socket.write_all(&answer.encode())
     }
 
-    /// Waits until the daemon wants more.
-    fn wait_for_go(&mut self) -> io::Result<()> {
-        self.socket.read_exact(&mut [0])
+    /// Waits until the daemon has taken what it got. False when it wants no more.
+    fn wait_for_go(&mut self) -> io::Result<bool> {
+        let mut answer = [STOP];
+        self.socket.read_exact(&mut answer)?;
+        Ok(answer != [STOP])
     }
 
     /// The next job; `None` at the end of the connection.

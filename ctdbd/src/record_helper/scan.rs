@@ -30,16 +30,19 @@ pub(super) fn run(file: &Tdb, filter: ScanFilter, link: &mut Link) -> Result<(),
         walked.map_err(|e| e.to_string())?;
         if bytes >= BATCH_BYTES {
             bytes = 0;
-            send(link, std::mem::take(&mut batch))?;
+            if !send(link, std::mem::take(&mut batch))? {
+                return Ok(());
+            }
         }
     }
-    if batch.is_empty() {
-        return Ok(());
+    if !batch.is_empty() {
+        send(link, batch)?;
     }
-    send(link, batch)
+    Ok(())
 }
 
-fn send(link: &mut Link, batch: Vec<(Bytes, Bytes)>) -> Result<(), String> {
+/// Hands records over; false when no more are wanted.
+fn send(link: &mut Link, batch: Vec<(Bytes, Bytes)>) -> Result<bool, String> {
     let sent = link
         .answer(&Answer::Records(batch))
         .and_then(|()| link.wait_for_go());

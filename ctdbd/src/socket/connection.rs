@@ -16,6 +16,8 @@ use crate::sys::watched;
 
 /// Most packets that one system call writes.
 const WRITE_BATCH: usize = 64;
+/// Packets for which an empty queue keeps its room.
+const ROOM_KEPT: usize = 4096;
 /// Reads of one connection in one turn of the loop; what is left waits for the next turn.
 const READS_PER_TURN: usize = 4;
 
@@ -46,6 +48,8 @@ pub struct Connection {
     begun: Option<Bytes>,
     urgent: VecDeque<Bytes>,
     ordered: VecDeque<Bytes>,
+    /// Bytes of the three together.
+    queued_bytes: u64,
 }
 
 impl Connection {
@@ -65,6 +69,7 @@ impl Connection {
             begun: None,
             urgent: VecDeque::new(),
             ordered: VecDeque::new(),
+            queued_bytes: 0,
         };
         // Bytes may be there already: the first turn tries.
         connection.waker.wake_by_ref();
@@ -77,8 +82,15 @@ impl Connection {
         usize::from(self.begun.is_some()) + self.urgent.len() + self.ordered.len()
     }
 
+    /// Number of bytes that wait to be sent.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.queued_bytes
+    }
+
     /// Puts a packet into a queue; [`Self::flush`] writes it.
     pub fn queue(&mut self, lane: Lane, packet: Bytes) {
+        self.queued_bytes += packet.len() as u64;
         match lane {
             Lane::Urgent => self.urgent.push_back(packet),
             Lane::Ordered => self.ordered.push_back(packet),
@@ -147,6 +159,9 @@ impl Connection {
             }
         }
         self.blocked = None;
+        if self.ordered.capacity() > ROOM_KEPT {
+            self.ordered = VecDeque::new();
+        }
         Ok(())
     }
 
@@ -198,6 +213,7 @@ impl Connection {
 
     /// Drops `count` written bytes from the queues.
     fn sent(&mut self, mut count: usize) {
+        self.queued_bytes = self.queued_bytes.saturating_sub(count as u64);
         while count > 0 {
             let next = self.begun.take().or_else(|| self.urgent.pop_front());
             let Some(mut packet) = next.or_else(|| self.ordered.pop_front()) else {

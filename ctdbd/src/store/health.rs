@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use ctdb_core::store::StoreResult;
+use ctdb_core::store::{StoreError, StoreResult};
 use tdb::{OpenMode, StoreMode, Tdb, TdbFlags};
 
 use super::failed;
@@ -12,6 +12,8 @@ use crate::log;
 /// Opens the file, and makes a new one in place of one that is damaged.
 pub(super) fn open(directory: &Path, own: u32) -> StoreResult<Tdb> {
     let path = format!("{}/persistent_health.tdb.{own}", directory.display());
+    // Nobody but this daemon has anything to do with it.
+    super::opening::nobody_has(&path, 0, 0).map_err(|error| StoreError(error.to_string()))?;
     let open = |flags| {
         let file = Tdb::open(&path, 0, flags, OpenMode::Create)?;
         file.check(|_, _| true)?;

@@ -2,6 +2,7 @@
 //! persistent databases.
 
 mod health;
+mod opening;
 mod table;
 mod tracking;
 
@@ -9,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ctdb_core::store::{Kind, Storage, StoreError, StoreResult, Table};
-use tdb::{OpenMode, Tdb, TdbFlags};
+use ctdb_core::store::{Kind, OpenError, Storage, StoreError, StoreResult, Table};
+use tdb::{Tdb, TdbFlags};
 
 pub use table::TdbTable;
 
@@ -89,21 +90,13 @@ impl Storage for TdbStorage {
         kind: Kind,
         hash_size: u32,
         max_dead: u32,
-    ) -> StoreResult<Box<dyn Table>> {
+    ) -> Result<Box<dyn Table>, OpenError> {
         let path = self.path(name, kind);
         let flags = self.flags(kind);
-        let file = Tdb::open(&path, hash_size, flags, OpenMode::Create).map_err(failed)?;
-        match kind {
-            Kind::Persistent => file.check(|_, _| true).map_err(failed)?,
-            Kind::Volatile | Kind::Replicated => {
-                // A process that outlived the last daemon keeps the file from being cleared.
-                if !table::is_empty(&file).map_err(failed)? {
-                    return Err(StoreError(format!(
-                        "{path} is not empty: another process still has it open"
-                    )));
-                }
-            }
-        }
+        let file = match kind {
+            Kind::Persistent => opening::persistent(&path, hash_size, flags)?,
+            Kind::Volatile | Kind::Replicated => opening::volatile(&path, hash_size, flags)?,
+        };
         file.add_flags(flags);
         file.set_max_dead(max_dead);
         crate::sys::mapping::leave_to_cache(Path::new(&path));

@@ -55,11 +55,6 @@ impl Drop for TdbTable {
     }
 }
 
-/// Whether a file has no record.
-pub(super) fn is_empty(file: &Tdb) -> tdb::Result<bool> {
-    Ok(file.traverse_read(|_, _| ControlFlow::Break(()))? == 0)
-}
-
 impl Table for TdbTable {
     fn path(&self) -> &str {
         &self.path
@@ -189,6 +184,7 @@ impl Table for TdbTable {
     fn open_tracking(&mut self) -> StoreResult<Box<dyn Tracking>> {
         let flags = TdbFlags::NOLOCK | TdbFlags::CLEAR_IF_FIRST | TdbFlags::NOSYNC;
         let path = format!("{}.RO", self.path);
+        super::opening::nobody_has(&path, 0, 0).map_err(|error| StoreError(error.to_string()))?;
         let file = Tdb::open(&path, 0, flags, OpenMode::Create).map_err(failed)?;
         Ok(Box::new(TdbTracking::new(file)))
     }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod descriptor;
 pub mod link_address;
 pub mod mapping;
+pub mod memory;
 pub mod process;
 pub mod rados;
 pub mod shared_map;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use ctdb_core::store::{Kind, Storage, StoreError, StoreResult, Table, Tracking, TryLock};
+use ctdb_core::store::{
+    Kind, OpenError, Storage, StoreError, StoreResult, Table, Tracking, TryLock,
+};
 use ctdb_protocol::hash::hash;
 
 use crate::locks::Locks;
@@ -124,14 +126,20 @@ impl Disk {
 pub struct MemStorage(pub SharedDisk);
 
 impl Storage for MemStorage {
-    fn open(&mut self, name: &str, kind: Kind, _: u32, _: u32) -> StoreResult<Box<dyn Table>> {
+    fn open(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        _: u32,
+        _: u32,
+    ) -> Result<Box<dyn Table>, OpenError> {
         let mut disk = self.0.borrow_mut();
         let file = disk
             .files
             .entry(name.to_owned())
             .or_insert_with(|| File::new(name, kind, Records::new()));
         if file.borrow().kind != kind {
-            return Err(StoreError(format!("{name} is of another kind")));
+            return Err(StoreError(format!("{name} is of another kind")).into());
         }
         Ok(Box::new(MemTable {
             path: format!("/sim/{name}"),

@@ -8,6 +8,7 @@ use ctdb_protocol::types::{NodeFlags, VnnMap};
 
 use super::Cluster;
 use crate::database::Databases;
+use crate::database::attach::AttachError;
 use crate::effect::Effect;
 use crate::event::monitor::Monitor;
 use crate::event::{self, Then};
@@ -26,6 +27,8 @@ const SETTLE_S: u32 = 3;
 pub struct Boot {
     startup_running: bool,
     first_recovery_over: bool,
+    /// What kept the start from opening a database, while it does.
+    locked_file: Option<String>,
 }
 
 impl Boot {
@@ -35,6 +38,9 @@ impl Boot {
         self.first_recovery_over && !self.startup_running
     }
 }
+
+/// How often a file that somebody has locked is tried at the start.
+const LOCKED_FILE_RETRY: Duration = Duration::from_secs(1);
 
 /// Goes on to a later run state.
 pub fn enter(cx: &mut Shared, state: RunState) {
@@ -116,13 +122,35 @@ impl Cluster {
             generation: Generation::INVALID,
             nodes,
         };
-        if let Err(error) = attach_persistent(cx, databases) {
-            fatal(
-                cx,
-                1,
-                format!("Failed to attach to persistent databases: {error}"),
-            );
-            return false;
+        self.open_persistent(cx, databases)
+    }
+
+    /// The step after that: the persistent databases. False when it has to be taken again: somebody has the
+    /// file of one locked. Until then this node is not seen by others, which go on without it.
+    pub fn open_persistent(&mut self, cx: &mut Shared, databases: &mut Databases) -> bool {
+        match attach_persistent(cx, databases) {
+            Ok(()) => {}
+            Err((name, AttachError::Busy(reason))) => {
+                if self.boot.locked_file.as_ref() != Some(&reason) {
+                    cx.error(format!(
+                        "The start waits for database {name}, which cannot be attached: {reason}"
+                    ));
+                    self.boot.locked_file = Some(reason);
+                }
+                cx.arm(LOCKED_FILE_RETRY, Timer::AttachPersistent);
+                return false;
+            }
+            Err((name, AttachError::Refused(error))) => {
+                fatal(
+                    cx,
+                    1,
+                    format!("Failed to attach to persistent databases: database {name}: {error}"),
+                );
+                return false;
+            }
+        }
+        if self.boot.locked_file.take().is_some() {
+            cx.notice("The start goes on, no file is locked any more");
         }
         enter(cx, RunState::Setup);
         super::nodes::connect(cx);
@@ -220,15 +248,20 @@ impl Cluster {
 
 /// Attaches the persistent databases that this node has on disk and freezes them until the first
 /// recovery.
-fn attach_persistent(cx: &mut Shared, databases: &mut Databases) -> Result<(), String> {
+fn attach_persistent(
+    cx: &mut Shared,
+    databases: &mut Databases,
+) -> Result<(), (String, AttachError)> {
     let names = cx
         .storage
         .persistent_names()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| (String::new(), AttachError::Refused(error.to_string())))?;
     for name in names {
-        let (id, _) = databases
-            .attach_here(cx, &name, Kind::Persistent)
-            .map_err(|error| format!("database {name}: {error}"))?;
+        let attached = databases.attach_here(cx, &name, Kind::Persistent);
+        let (id, new) = attached.map_err(|error| (name, error))?;
+        if !new {
+            continue;
+        }
         if let Some(db) = databases.map.get_mut(&id) {
             db.freeze(cx, None);
         }

@@ -33,7 +33,7 @@ impl Cluster {
         let fresh = cx.now.seconds_since(self.leader_heard_us) < FRESH_S;
         let listens = proxy
             .session(client)
-            .is_some_and(|session| session.srvids.contains(&Srvid::LEADER));
+            .is_some_and(|session| session.srvids.contains_key(&Srvid::LEADER));
         if let Some(leader) = self.leader.filter(|_| fresh && listens) {
             let data = Bytes::copy_from_slice(&leader.0.to_ne_bytes());
             proxy.deliver_alone(cx, client, Srvid::LEADER, &data);

@@ -11,11 +11,26 @@ use ctdb_protocol::types::{ControlFlags, DbFlags};
 
 use super::{Databases, Db};
 use crate::shared::{Asker, RecoveryMode, RunState, Shared, Timer};
-use crate::store::Kind;
+use crate::store::{Kind, OpenError};
 use crate::timer::TimerId;
 
 /// Upstream replays parked attaches this long after a recovery.
 const REPLAY_DELAY: Duration = Duration::from_secs(1);
+
+/// Why a database was not attached, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// Somebody has its file locked; it can be tried again.
+    #[error("{0}")]
+    Busy(String),
+    /// It cannot be.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn refused(reason: &str) -> AttachError {
+    AttachError::Refused(reason.to_owned())
+}
 
 /// An attach as it was asked for.
 #[derive(Debug, Clone)]
@@ -59,8 +74,12 @@ impl Databases {
                 cx.reply_with(asker, &id);
             }
             Err(error) => {
-                cx.error(format!("cannot attach database {}: {error}", request.name));
-                cx.reply_status(asker, -1);
+                let text = format!("cannot attach database {}: {error}", request.name);
+                cx.error(&text);
+                if let AttachError::Busy(reason) = &error {
+                    self.open_later(cx, &request.name, request.kind, reason);
+                }
+                cx.refuse(asker, -1, &text);
             }
         }
     }
@@ -155,14 +174,15 @@ impl Databases {
         cx: &mut Shared,
         name: &str,
         kind: Kind,
-    ) -> Result<(DbId, bool), String> {
+    ) -> Result<(DbId, bool), AttachError> {
         if name.is_empty() || name.contains('/') {
-            return Err("the name is empty or has a slash in it".to_owned());
+            return Err(refused("the name is empty or has a slash in it"));
         }
         let id = database_id(name);
         if let Some(db) = self.map.get(&id) {
             if db.name != name {
-                return Err(format!("its id {id} is that of database {}", db.name));
+                let text = format!("its id {id} is that of database {}", db.name);
+                return Err(refused(&text));
             }
             let wanted = match kind {
                 Kind::Volatile => DbFlags::empty(),
@@ -172,28 +192,32 @@ impl Databases {
             return if db.flags().contains(wanted) {
                 Ok((id, false))
             } else {
-                Err(format!(
+                Err(refused(&format!(
                     "it is attached already with flags 0x{:x}",
                     db.flags()
-                ))
+                )))
             };
         }
         let unhealthy = if kind == Kind::Persistent {
-            cx.storage.health(name).map_err(|error| error.to_string())?
+            let health = cx.storage.health(name);
+            health.map_err(|error| refused(&error.to_string()))?
         } else {
             None
         };
         if let Some(reason) = unhealthy {
-            return Err(format!("it is unhealthy: {reason}"));
+            return Err(refused(&format!("it is unhealthy: {reason}")));
         }
         let (hash_size, max_dead) = (
             cx.tunables.database_hash_size(),
             cx.tunables.database_max_dead(),
         );
-        let table = cx
-            .storage
-            .open(name, kind, hash_size, max_dead)
-            .map_err(|error| error.to_string())?;
+        let table =
+            cx.storage
+                .open(name, kind, hash_size, max_dead)
+                .map_err(|error| match error {
+                    OpenError::Busy(reason) => AttachError::Busy(reason),
+                    OpenError::Failed(error) => refused(&error.to_string()),
+                })?;
         cx.notice(format!(
             "Attached to database '{}' with flags 0x{:x}",
             table.path(),
@@ -211,6 +235,7 @@ impl Databases {
 
     /// DB_DETACH. From a client it only asks all nodes to do it; from a daemon it is done.
     pub fn detach(&mut self, cx: &mut Shared, asker: Asker, id: DbId) -> bool {
+        self.busy.forget(id);
         let Some(db) = self.map.get(&id) else {
             cx.error(format!("cannot detach unknown database {id}"));
             return false;

@@ -182,7 +182,7 @@ impl Db {
 
     /// After a recovery: every call that was under way is asked again, starting from here.
     pub fn resend_calls(&mut self, cx: &mut Shared) {
-        let old = std::mem::take(&mut self.calls);
+        let old = self.calls.take_all();
         for (old_reqid, mut call) in old {
             cx.recall(old_reqid);
             let reqid = cx.next_reqid();
@@ -199,15 +199,10 @@ impl Db {
     /// A client has gone: answers to its calls are not wanted any more. A record that still arrives
     /// for it stays here.
     pub fn forget_calls(&mut self, cx: &mut Shared, client: ClientId) {
-        let gone: Vec<ReqId> = self
-            .calls
-            .iter()
-            .filter(|(_, c)| c.client == client)
-            .map(|(&r, _)| r)
-            .collect();
+        let gone = self.calls.of_client(client);
         for reqid in gone {
             cx.recall(reqid);
-            if let Some(call) = self.calls.remove(&reqid) {
+            if let Some(call) = self.calls.remove(reqid) {
                 cx.statistics.count(Counting::call_left);
                 self.end_collapse(cx, &call.request.key, reqid);
             }
@@ -216,7 +211,7 @@ impl Db {
 
     /// A call was answered; what had waited for the same key goes on.
     pub fn complete(&mut self, cx: &mut Shared, reqid: ReqId, status: i32, result: Bytes) {
-        let Some(call) = self.calls.remove(&reqid) else {
+        let Some(call) = self.calls.remove(reqid) else {
             return;
         };
         cx.recall(reqid);

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use ctdb_protocol::id::{DbId, Generation, ReqId};
+use ctdb_protocol::id::{DbId, Generation};
 use ctdb_protocol::types::{DbFlags, LtdbHeader};
 
-use super::call::Call;
+use super::calls::Calls;
 use super::collapse::Collapse;
 use super::counters::DbCounters;
 use super::freeze::Freeze;
@@ -52,7 +52,7 @@ pub struct Db {
     /// Records of a recovery that are arriving.
     pub push: Option<Push>,
     /// Calls of local clients that have been sent to another node.
-    pub calls: BTreeMap<ReqId, Call>,
+    pub calls: Calls,
     /// Calls for a key that is already being fetched.
     pub collapsed: BTreeMap<Bytes, Collapse>,
     /// What waits for a chain lock, by chain.
@@ -120,7 +120,7 @@ impl Db {
             replacing: None,
             invalid_records: false,
             push: None,
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
             collapsed: BTreeMap::new(),
             waits: BTreeMap::new(),
             serving: None,

@@ -133,7 +133,7 @@ impl Db {
         record.header.dmaster = cx.pnn;
         let call = self
             .calls
-            .get(&reqid)
+            .get(reqid)
             .filter(|call| call.request.key == *key);
         let function = call.map(|call| call.request.callid);
         if call.is_some_and(|call| call.request.flags.contains(CallFlags::VACUUM_MIGRATION)) {

@@ -1,7 +1,9 @@
 //! Databases: which there are, where each record is, and how it gets to the node that needs it.
 
 pub mod attach;
+pub mod busy;
 pub mod call;
+pub mod calls;
 pub mod collapse;
 pub mod counters;
 pub mod db;
@@ -40,6 +42,8 @@ pub struct Databases {
     pub order: Vec<DbId>,
     /// Attaches that wait for the end of a recovery.
     pub deferred: attach::Deferred,
+    /// Databases whose files somebody has locked.
+    pub busy: busy::BusyFiles,
     /// Updates that came while this node was leaving a recovery.
     pub late: late::LateUpdates,
     /// Who waits until every database is frozen (FREEZE); see [`freeze`].

@@ -15,6 +15,7 @@ use ctdb_protocol::types::MarshallBuffer;
 use super::update::Rule;
 use super::{Databases, Db};
 use crate::effect::{Effect, LogLevel, Ticket};
+use crate::requests::About;
 use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::timer::TimerId;
@@ -100,7 +101,10 @@ impl Databases {
                 node,
             };
             if !cx.control::<UpdateRecord>(node, &buffer, asker.client, pending) {
-                cx.recall_all(|p| matches!(p, Pending::Commit { db: d, commit, .. } if *d == db.id && *commit == id));
+                cx.recall_about(
+                    About::Database(db.id),
+                    |p| matches!(p, Pending::Commit { commit, .. } if *commit == id),
+                );
                 cx.recovery_mode = RecoveryMode::Active;
                 return false;
             }
@@ -331,7 +335,10 @@ impl Db {
                 cx.timers.disarm(timer);
             }
             let id = self.id;
-            cx.recall_all(|p| matches!(p, Pending::Commit { db, commit: c, .. } if *db == id && *c == commit.id));
+            cx.recall_about(
+                About::Database(id),
+                |p| matches!(p, Pending::Commit { commit: c, .. } if *c == commit.id),
+            );
         }
     }
 

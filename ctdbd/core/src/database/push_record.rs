@@ -16,6 +16,7 @@ use ctdb_protocol::types::{PushRecord, RecordFlags};
 use super::record::{read, write};
 use super::wait::{Access, Parked};
 use super::{Databases, Db};
+use crate::requests::About;
 use crate::shared::{Asker, Pending, Shared, Timer};
 use crate::store::StoreResult;
 use crate::timer::TimerId;
@@ -175,7 +176,7 @@ impl Databases {
         let Some(push) = self.pushes.under_way.get_mut(&number) else {
             return;
         };
-        cx.recall_all(|p| matches!(p, Pending::PushRecord { push, .. } if *push == number));
+        cx.recall_about(About::Push(number), |_| true);
         push.timer = None;
         push.failure = Some(format!(
             "Timed out waiting for {} PUSH_RECORD_STORE replies",

@@ -16,6 +16,7 @@ use super::Db;
 use super::call::with_header;
 use super::record::{Record, read, split, write};
 use super::wait::{Access, Parked};
+use crate::requests::About;
 use crate::shared::{Pending, Shared, Timer};
 use crate::timer::TimerId;
 
@@ -346,7 +347,7 @@ impl Db {
     /// The answer to a call that wanted a copy has come: keep the copy if it is newer than what is
     /// here. False when the record's lock is busy and the answer was parked.
     pub fn keep_copy(&mut self, cx: &mut Shared, header: &Header, reply: &ReplyCall) -> bool {
-        let Some(call) = self.calls.get(&header.reqid) else {
+        let Some(call) = self.calls.get(header.reqid) else {
             return true;
         };
         let Some((copy, data)) = split(&reply.data) else {
@@ -414,7 +415,7 @@ impl Db {
             );
         }
         let id = self.id;
-        cx.recall_all(|p| matches!(p, Pending::Revoke { db, .. } if *db == id));
+        cx.recall_about(About::Database(id), |p| matches!(p, Pending::Revoke { .. }));
         if let Some(tracking) = &mut self.tracking
             && let Err(error) = tracking.wipe()
         {

@@ -3,7 +3,7 @@
 //! The node of the client (the origin) asks the nodes that hold records; each walks its file outside
 //! of the loop and sends what it finds, then an empty record. (facts: database.md section 6)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,12 +37,22 @@ struct Walk {
     request: TraverseAll,
 }
 
+impl Walk {
+    fn name(&self) -> (DbId, ReqId, Srvid) {
+        let request = &self.request;
+        (request.db_id, request.client_reqid, request.srvid)
+    }
+}
+
 /// Traverses that started here, and walks for traverses of any node.
 #[derive(Debug, Default)]
 pub struct Traverses {
     last: u32,
     started: BTreeMap<u32, Traverse>,
+    of_client: BTreeMap<ClientId, BTreeSet<u32>>,
     walks: BTreeMap<Ticket, Walk>,
+    /// Walks by what a TRAVERSE_KILL names: database, number and port of the client.
+    killable: BTreeMap<(DbId, ReqId, Srvid), BTreeSet<Ticket>>,
 }
 
 impl Databases {
@@ -69,7 +79,7 @@ impl Databases {
         let limit = Duration::from_secs(u64::from(cx.tunables.traverse_timeout()));
         let timer = cx.arm(limit, Timer::Traverse(u64::from(reqid)));
         let volatile = db.volatile();
-        self.traverses.started.insert(
+        self.traverses.begin(
             reqid,
             Traverse {
                 client: asker.client,
@@ -132,7 +142,7 @@ impl Databases {
         };
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
         let ticket = cx.expect(Waiting::TraverseScan(request.db_id));
-        self.traverses.walks.insert(ticket, Walk { request });
+        self.traverses.begin_walk(ticket, Walk { request });
         cx.out.push(Effect::Scan {
             ticket,
             path,
@@ -169,7 +179,7 @@ impl Databases {
 
     /// The end of a walk: an empty record tells the origin.
     pub fn traverse_walked(&mut self, cx: &mut Shared, proxy: &Proxy, ticket: Ticket) {
-        let Some(walk) = self.traverses.walks.remove(&ticket) else {
+        let Some(walk) = self.traverses.end_walk(ticket) else {
             return;
         };
         let end = RecData {
@@ -206,7 +216,7 @@ impl Databases {
             ..record
         };
         proxy.deliver_exactly(cx, traverse.srvid, &Bytes::from(encode(&for_client)));
-        if end && let Some(traverse) = self.traverses.started.remove(&reqid) {
+        if end && let Some(traverse) = self.traverses.end(reqid) {
             cx.timers.disarm(traverse.timer);
         }
         true
@@ -217,7 +227,7 @@ impl Databases {
         let Ok(reqid) = u32::try_from(reqid) else {
             return;
         };
-        let Some(traverse) = self.traverses.started.remove(&reqid) else {
+        let Some(traverse) = self.traverses.end(reqid) else {
             return;
         };
         cx.statistics.count(|s| s.timeouts.traverse += 1);
@@ -236,15 +246,10 @@ impl Databases {
 
     /// A client has gone: nobody wants the rest of its traverses.
     pub fn traverse_gone(&mut self, cx: &mut Shared, client: ClientId) {
-        let gone: Vec<u32> = self
-            .traverses
-            .started
-            .iter()
-            .filter(|(_, t)| t.client == client)
-            .map(|(&reqid, _)| reqid)
-            .collect();
+        let of_client = self.traverses.of_client.remove(&client);
+        let gone = of_client.into_iter().flatten();
         for reqid in gone {
-            if let Some(traverse) = self.traverses.started.remove(&reqid) {
+            if let Some(traverse) = self.traverses.end(reqid) {
                 cx.timers.disarm(traverse.timer);
                 kill(cx, &traverse);
             }
@@ -256,13 +261,10 @@ impl Databases {
         if !self.map.contains_key(&request.db_id) {
             return false;
         }
-        let ticket = self.traverses.walks.iter().find(|(_, walk)| {
-            walk.request.db_id == request.db_id
-                && walk.request.client_reqid == request.reqid
-                && walk.request.srvid == request.srvid
-        });
-        if let Some(ticket) = ticket.map(|(&ticket, _)| ticket) {
-            self.traverses.walks.remove(&ticket);
+        let name = (request.db_id, request.reqid, request.srvid);
+        let oldest = self.traverses.killable.get(&name).and_then(BTreeSet::first);
+        if let Some(ticket) = oldest.copied() {
+            self.traverses.end_walk(ticket);
             cx.settle(ticket);
             cx.out.push(Effect::CancelScan { ticket });
         }
@@ -271,6 +273,40 @@ impl Databases {
 }
 
 impl Traverses {
+    fn begin(&mut self, reqid: u32, traverse: Traverse) {
+        let of_client = self.of_client.entry(traverse.client).or_default();
+        of_client.insert(reqid);
+        self.started.insert(reqid, traverse);
+    }
+
+    fn end(&mut self, reqid: u32) -> Option<Traverse> {
+        let traverse = self.started.remove(&reqid)?;
+        if let Some(of_client) = self.of_client.get_mut(&traverse.client) {
+            of_client.remove(&reqid);
+            if of_client.is_empty() {
+                self.of_client.remove(&traverse.client);
+            }
+        }
+        Some(traverse)
+    }
+
+    fn begin_walk(&mut self, ticket: Ticket, walk: Walk) {
+        self.killable.entry(walk.name()).or_default().insert(ticket);
+        self.walks.insert(ticket, walk);
+    }
+
+    fn end_walk(&mut self, ticket: Ticket) -> Option<Walk> {
+        let walk = self.walks.remove(&ticket)?;
+        let name = walk.name();
+        if let Some(tickets) = self.killable.get_mut(&name) {
+            tickets.remove(&ticket);
+            if tickets.is_empty() {
+                self.killable.remove(&name);
+            }
+        }
+        Some(walk)
+    }
+
     /// A database is detached: its walks end.
     pub fn forget_database(&mut self, cx: &mut Shared, id: DbId) {
         let tickets: Vec<Ticket> = self
@@ -280,7 +316,7 @@ impl Traverses {
             .map(|(&ticket, _)| ticket)
             .collect();
         for ticket in tickets {
-            self.walks.remove(&ticket);
+            self.end_walk(ticket);
             cx.settle(ticket);
             cx.out.push(Effect::CancelScan { ticket });
         }

@@ -21,6 +21,7 @@ use ctdb_protocol::wire::encode;
 use super::record::{HEADER_SIZE, read};
 use super::{Databases, Db};
 use crate::effect::{Effect, LogLevel, ScanFilter, Ticket};
+use crate::requests::About;
 use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::store::{StoreResult, TryLock};
@@ -297,7 +298,9 @@ impl Databases {
             cx.settle(ticket);
             cx.out.push(Effect::CancelScan { ticket });
         }
-        cx.recall_all(|p| matches!(p, Pending::VacuumDelete { db, .. } if *db == id));
+        cx.recall_about(About::Database(id), |p| {
+            matches!(p, Pending::VacuumDelete { .. })
+        });
         if let Some(asker) = run.asker {
             cx.reply_status(asker, -1);
         }

@@ -10,7 +10,7 @@ mod connection;
 mod drop_all;
 mod edge;
 mod interface;
-mod report;
+pub mod report;
 pub mod service;
 mod takeover;
 mod tracking;

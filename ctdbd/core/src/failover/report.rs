@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Questions about addresses and interfaces, and what scripts say about links.
 
+use ctdb_protocol::id::Pnn;
 use ctdb_protocol::text::FixedText;
 use ctdb_protocol::types::{
     ControlFlags, Iface, IfaceList, NodeFlags, PublicIp, PublicIpInfo, PublicIpList, SockAddr,
@@ -14,7 +15,31 @@ use crate::shared::{Asker, RunState, Shared};
 /// "On no interface" in PUBLIC_IP_INFO.
 const NO_INDEX: u32 = u32::MAX;
 
+/// An address that is to be on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosted {
+    /// The address.
+    pub addr: std::net::IpAddr,
+    /// The interface that it was given to, or those that it may be on.
+    pub interface: String,
+}
+
 impl Failover {
+    /// The addresses that this node was given, except those that are just coming or leaving.
+    #[must_use]
+    pub fn hosted(&self, own: Pnn) -> Vec<Hosted> {
+        let list = self.addresses.youngest_first().into_iter();
+        list.filter(|address| address.pnn == own && !address.in_flight)
+            .map(|address| Hosted {
+                addr: address.addr,
+                interface: match &address.interface {
+                    Some(name) => name.clone(),
+                    None => address.candidates.join(","),
+                },
+            })
+            .collect()
+    }
+
     /// GET_PUBLIC_IPS: all addresses, or with ONLY_AVAILABLE those that this node could host now.
     pub fn get_public_ips(&mut self, cx: &mut Shared, asker: Asker, flags: ControlFlags) {
         let all = !flags.contains(ControlFlags::ONLY_AVAILABLE);

@@ -30,41 +30,41 @@ impl Proxy {
 
     /// Hands a message to every local client that listens to its srvid, then to those that listen to all.
     pub fn deliver(&self, cx: &mut Shared, srvid: Srvid, data: &Bytes) {
-        self.deliver_to(cx, self.listeners(srvid), srvid, data);
-        self.deliver_to(cx, self.listeners(Srvid::ALL), srvid, data);
+        deliver_to(cx, self.listeners(srvid), srvid, data);
+        deliver_to(cx, self.listeners(Srvid::ALL), srvid, data);
     }
 
     /// Hands a message only to those who listen to exactly this srvid.
     pub fn deliver_exactly(&self, cx: &mut Shared, srvid: Srvid, data: &Bytes) {
-        self.deliver_to(cx, self.listeners(srvid), srvid, data);
+        deliver_to(cx, self.listeners(srvid), srvid, data);
     }
 
     /// Hands a message to one client.
     pub fn deliver_alone(&self, cx: &mut Shared, client: ClientId, srvid: Srvid, data: &Bytes) {
-        self.deliver_to(cx, &[client], srvid, data);
+        deliver_to(cx, std::iter::once(client), srvid, data);
     }
+}
 
-    fn deliver_to(&self, cx: &mut Shared, listeners: &[ClientId], srvid: Srvid, data: &Bytes) {
-        if listeners.is_empty() {
-            return;
-        }
-        let header = Header::new(cx.vnn_map.generation, cx.pnn, cx.pnn, ReqId(0));
-        let packet = packet::encode(
-            &header,
-            &Packet::ReqMessage(ReqMessage {
-                srvid,
-                data: data.clone(),
-            }),
-        );
-        let queue_limit = Some(cx.tunables.max_queue_drop_msg());
-        for &client in listeners {
-            cx.statistics.count(|s| s.client_packets_sent += 1);
-            cx.out.push(Effect::ToClient {
-                client,
-                packet: packet.clone(),
-                queue_limit,
-            });
-        }
+fn deliver_to(
+    cx: &mut Shared,
+    listeners: impl Iterator<Item = ClientId>,
+    srvid: Srvid,
+    data: &Bytes,
+) {
+    let mut encoded = None;
+    let queue_limit = Some(cx.tunables.max_queue_drop_msg());
+    for client in listeners {
+        let packet = encoded.get_or_insert_with(|| {
+            let header = Header::new(cx.vnn_map.generation, cx.pnn, cx.pnn, ReqId(0));
+            let data = data.clone();
+            packet::encode(&header, &Packet::ReqMessage(ReqMessage { srvid, data }))
+        });
+        cx.statistics.count(|s| s.client_packets_sent += 1);
+        cx.out.push(Effect::ToClient {
+            client,
+            packet: packet.clone(),
+            queue_limit,
+        });
     }
 }
 

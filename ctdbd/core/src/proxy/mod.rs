@@ -8,6 +8,7 @@ pub mod tunnel;
 
 pub use session::Session;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ctdb_protocol::id::ClientId;
@@ -19,8 +20,9 @@ pub struct Proxy {
     sessions: BTreeMap<ClientId, Session>,
     /// Connections of each process; one process regularly has two or three.
     pids: BTreeMap<i32, BTreeSet<ClientId>>,
-    /// Registrations by srvid, newest first; a client may stand there more than once.
-    listeners: BTreeMap<Srvid, Vec<ClientId>>,
+    /// Registrations by srvid and number, newest first; a client may stand there more than once.
+    listeners: BTreeMap<Srvid, BTreeMap<Reverse<u64>, ClientId>>,
+    last_registration: u64,
     /// Owner of each tunnel id.
     tunnels: BTreeMap<Srvid, ClientId>,
     pub(crate) last_id: u32,
@@ -57,15 +59,12 @@ impl Proxy {
                 self.pids.remove(&session.pid);
             }
         }
-        for srvid in &session.srvids {
-            if let Some(list) = self.listeners.get_mut(srvid) {
-                list.retain(|&listener| listener != client);
-                if list.is_empty() {
-                    self.listeners.remove(srvid);
-                }
-            }
+        for (srvid, numbers) in &session.srvids {
+            self.strike(*srvid, numbers);
         }
-        self.tunnels.retain(|_, &mut owner| owner != client);
+        for tunnel in &session.tunnels {
+            self.tunnels.remove(tunnel);
+        }
         Some(session)
     }
 
@@ -106,7 +105,7 @@ impl Proxy {
         connections.iter().any(|c| {
             self.sessions
                 .get(c)
-                .is_some_and(|s| s.srvids.contains(&srvid))
+                .is_some_and(|s| s.srvids.contains_key(&srvid))
         })
     }
 
@@ -115,33 +114,46 @@ impl Proxy {
         let Some(session) = self.sessions.get_mut(&client) else {
             return false;
         };
-        session.srvids.insert(srvid);
-        self.listeners.entry(srvid).or_default().insert(0, client);
+        self.last_registration += 1;
+        let number = self.last_registration;
+        session.srvids.entry(srvid).or_default().push(number);
+        let list = self.listeners.entry(srvid).or_default();
+        list.insert(Reverse(number), client);
         true
     }
 
-    /// Removes one registration. False when there is none.
+    /// Removes the newest registration of a client. False when there is none.
     pub fn deregister(&mut self, client: ClientId, srvid: Srvid) -> bool {
+        let Some(session) = self.sessions.get_mut(&client) else {
+            return false;
+        };
+        let Some(numbers) = session.srvids.get_mut(&srvid) else {
+            return false;
+        };
+        let newest = numbers.pop();
+        if numbers.is_empty() {
+            session.srvids.remove(&srvid);
+        }
+        self.strike(srvid, newest.as_slice());
+        true
+    }
+
+    /// Removes registrations from the list of those who listen.
+    fn strike(&mut self, srvid: Srvid, numbers: &[u64]) {
         let Some(list) = self.listeners.get_mut(&srvid) else {
-            return false;
+            return;
         };
-        let Some(index) = list.iter().position(|&listener| listener == client) else {
-            return false;
-        };
-        list.remove(index);
-        let more = list.contains(&client);
+        for number in numbers {
+            list.remove(&Reverse(*number));
+        }
         if list.is_empty() {
             self.listeners.remove(&srvid);
         }
-        if !more && let Some(session) = self.sessions.get_mut(&client) {
-            session.srvids.remove(&srvid);
-        }
-        true
     }
 
     /// Who listens to a srvid, newest first.
-    #[must_use]
-    pub fn listeners(&self, srvid: Srvid) -> &[ClientId] {
-        self.listeners.get(&srvid).map_or(&[], Vec::as_slice)
+    pub fn listeners(&self, srvid: Srvid) -> impl Iterator<Item = ClientId> {
+        let list = self.listeners.get(&srvid);
+        list.into_iter().flat_map(BTreeMap::values).copied()
     }
 }

@@ -10,6 +10,7 @@ use ctdb_protocol::types::ControlFlags;
 
 use super::Proxy;
 use crate::effect::Effect;
+use crate::requests::About;
 use crate::shared::{Pending, Shared, Timer};
 
 /// As upstream says it, to clients and tools.
@@ -121,7 +122,7 @@ impl Proxy {
     /// A node has gone: whoever waits for its answer is told at once.
     pub fn node_gone(&self, cx: &mut Shared, gone: Pnn) {
         for (_, pending) in
-            cx.recall_all(|p| matches!(p, Pending::Client { node, .. } if *node == gone))
+            cx.recall_about(About::Node(gone), |p| matches!(p, Pending::Client { .. }))
         {
             if let Pending::Client {
                 client,
@@ -140,9 +141,7 @@ impl Proxy {
 
     /// A client has gone: late answers to it find nothing.
     pub fn forget_requests(cx: &mut Shared, gone: ClientId) {
-        for (_, pending) in
-            cx.recall_all(|p| matches!(p, Pending::Client { client, .. } if *client == gone))
-        {
+        for (_, pending) in cx.recall_about(About::Client(gone), |_| true) {
             if let Pending::Client {
                 timer: Some(timer), ..
             } = pending

@@ -11,8 +11,10 @@ use ctdb_protocol::srvid::Srvid;
 pub struct Session {
     /// Its pid by SO_PEERCRED.
     pub pid: i32,
-    /// What it listens to.
-    pub srvids: BTreeSet<Srvid>,
+    /// What it listens to, with the numbers of its registrations, oldest first.
+    pub srvids: BTreeMap<Srvid, Vec<u64>>,
+    /// Tunnels that it owns.
+    pub(super) tunnels: BTreeSet<Srvid>,
     /// Messages to be sent to all connected nodes when it goes (REGISTER_NOTIFY).
     pub notifies: BTreeMap<Srvid, Bytes>,
     /// START_PERSISTENT_UPDATE without CANCEL; leaving with any open forces a recovery.
@@ -27,7 +29,8 @@ impl Session {
     pub fn new(pid: i32) -> Self {
         Self {
             pid,
-            srvids: BTreeSet::new(),
+            srvids: BTreeMap::new(),
+            tunnels: BTreeSet::new(),
             notifies: BTreeMap::new(),
             open_updates: 0,
             committing: None,

@@ -11,9 +11,13 @@ use crate::shared::Shared;
 impl Proxy {
     /// A client wants the packets of a tunnel; each id has one owner on a node.
     pub fn tunnel_register(&mut self, client: ClientId, tunnel: Srvid) -> bool {
-        if self.session(client).is_none() || self.tunnels.contains_key(&tunnel) {
+        if self.tunnels.contains_key(&tunnel) {
             return false;
         }
+        let Some(session) = self.sessions.get_mut(&client) else {
+            return false;
+        };
+        session.tunnels.insert(tunnel);
         self.tunnels.insert(tunnel, client);
         true
     }
@@ -24,6 +28,9 @@ impl Proxy {
             return false;
         }
         self.tunnels.remove(&tunnel);
+        if let Some(session) = self.sessions.get_mut(&client) {
+            session.tunnels.remove(&tunnel);
+        }
         true
     }
 

@@ -10,7 +10,7 @@ use ctdb_protocol::types::LtdbHeader;
 
 use crate::database::update::{Rule, apply};
 use crate::effect::ScanFilter;
-use crate::store::{Kind, Storage, StoreResult, Table, Tracking, TryLock};
+use crate::store::{Kind, OpenError, Storage, StoreResult, Table, Tracking, TryLock};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -111,7 +111,7 @@ impl Files {
 pub(crate) struct MemoryStorage(pub(crate) Files);
 
 impl Storage for MemoryStorage {
-    fn open(&mut self, name: &str, _: Kind, _: u32, _: u32) -> StoreResult<Box<dyn Table>> {
+    fn open(&mut self, name: &str, _: Kind, _: u32, _: u32) -> Result<Box<dyn Table>, OpenError> {
         Ok(Box::new(MemoryTable {
             path: name.to_owned(),
             file: self.0.file(name),
