@@ -339,7 +339,9 @@ fn r7_a_peer_that_floods_us_still_gets_its_answers() {
             let packets = node.inputs.len();
             node.inputs.clear();
             if packets > 0 {
-                let _ = node.peers.send(PEER, Lane::Ordered, packet(turn, 10), &mut Vec::new());
+                let _ = node
+                    .peers
+                    .send(PEER, Lane::Ordered, packet(turn, 10), &mut Vec::new());
                 node.peers.flush(PEER, &mut node.inputs);
             }
             let mut bytes = [0; 4096];
