@@ -10,6 +10,7 @@
 mod check;
 pub mod conf;
 pub mod config;
+pub mod home_nodes;
 pub mod level;
 pub mod lines;
 pub mod nodes;
@@ -22,6 +23,7 @@ pub mod report;
 pub mod tunables;
 
 pub use config::Config;
+pub use home_nodes::HomeNode;
 pub use level::Level;
 pub use nodes::{NodeLine, Nodes};
 pub use paths::Paths;

@@ -104,18 +104,6 @@ fn keep(mut lock: Lock) -> Held {
     Held { release, gone }
 }
 
-/// The log's number for a procedure's level.
-#[must_use]
-pub fn log_level(of: Level) -> i32 {
-    match of {
-        Level::Error => level::ERROR,
-        Level::Warning => level::WARNING,
-        Level::Notice => level::NOTICE,
-        Level::Info => level::INFO,
-        Level::Debug => level::DEBUG,
-    }
-}
-
 impl Environment for Surroundings {
     fn configuration(&self) -> Configuration {
         self.configuration.clone()
@@ -136,7 +124,7 @@ impl Environment for Surroundings {
     }
 
     fn log(&self, of: Level, text: &str) {
-        log::write(log_level(of), text);
+        log::write(level::of(of), text);
     }
 
     async fn try_lock(&self) -> LockAttempt {

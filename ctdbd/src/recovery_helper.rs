@@ -7,7 +7,7 @@ use ctdb_client::Client;
 use ctdb_client::procedure::{Level, recovery};
 use ctdb_protocol::id::Generation;
 
-use crate::environment::log_level;
+use crate::log::level;
 use crate::{log, sys};
 
 /// What the command line asks for.
@@ -59,7 +59,7 @@ fn work(arguments: &Arguments) -> Result<(), String> {
     runtime.block_on(async {
         let client = Client::connect(&arguments.socket).await;
         let client = client.map_err(|e| e.to_string())?;
-        let write = |level: Level, text: &str| log::write(log_level(level), text);
+        let write = |level: Level, text: &str| log::write(level::of(level), text);
         recovery::run(&client, arguments.generation, &write)
             .await
             .map_err(|e| e.to_string())

@@ -5,11 +5,14 @@
 use crate::failure::{Failure, Outcome};
 use crate::number;
 use crate::output::{Report, Rows};
-use crate::session::{Session, active};
-use ctdb_core::failover::allocation::{Algorithm, Placement, Report as Known, Silent, Situation};
+use crate::session::Session;
+use crate::session::{active, connected};
+use ctdb_client::procedure::takeover::allocation::{Algorithm, Placement, Silent, Situation};
+use ctdb_client::procedure::tunables::Tunables;
+use ctdb_config::home_nodes;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
-use ctdb_protocol::types::{ControlFlags, PublicIpList};
+use ctdb_protocol::types::{ControlFlags, NodeMap, PublicIp, PublicIpList};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -104,31 +107,7 @@ pub async fn plan(session: &mut Session, args: &[String]) -> Outcome {
         return Err(Failure::say(1, format!("Node {stranger} does not exist")));
     }
     let hosts = hosts(session).await?;
-    let nodes: Vec<Pnn> = active(&map, None)
-        .into_iter()
-        .filter(|pnn| !gone.contains(&pnn.0))
-        .collect();
-    let mut situation = Situation {
-        nodes: map.nodes.len(),
-        algorithm: Algorithm::from_tunable(tunable(session, "IPAllocAlgorithm").await?),
-        no_ip_takeover: tunable(session, "NoIPTakeover").await? != 0,
-        no_ip_failback: tunable(session, "NoIPFailback").await? != 0,
-        force_rebalance: Vec::new(),
-        home_nodes: Vec::new(),
-        known: vec![Vec::new(); map.nodes.len()],
-        available: vec![Vec::new(); map.nodes.len()],
-    };
-    for pnn in nodes {
-        let index = pnn.0 as usize;
-        situation.known[index] = reports(
-            &addresses(session, pnn, ControlFlags::empty()).await?,
-            &gone,
-        );
-        situation.available[index] = reports(
-            &addresses(session, pnn, ControlFlags::ONLY_AVAILABLE).await?,
-            &gone,
-        );
-    }
+    let situation = situation(session, &map, &gone).await?;
     let placed = situation.allocate(&mut Silent).unwrap_or_default();
     let mut moves: Vec<Move> = placed
         .iter()
@@ -154,26 +133,61 @@ pub async fn plan(session: &mut Session, args: &[String]) -> Outcome {
     Ok(0)
 }
 
-async fn tunable(session: &Session, name: &str) -> Result<u32, Failure> {
-    session
-        .control::<ctl::GetTunable>(session.target, &name.into())
-        .await
+/// What the takeover run would see if the nodes in `gone` were not there. An address on one of them
+/// counts as hosted by nobody. The homes of addresses are those of this machine.
+async fn situation(session: &Session, map: &NodeMap, gone: &[u32]) -> Result<Situation, Failure> {
+    let tunables = session
+        .control::<ctl::GetAllTunables>(session.target, &())
+        .await?;
+    let stays = |pnn: &Pnn| !gone.contains(&pnn.0);
+    let mut known = vec![Vec::new(); map.nodes.len()];
+    let mut available = known.clone();
+    for pnn in connected(map).into_iter().filter(stays) {
+        known[pnn.0 as usize] = addresses(session, pnn, ControlFlags::empty(), gone).await?;
+    }
+    for pnn in active(map, None).into_iter().filter(stays) {
+        if !known[pnn.0 as usize].is_empty() {
+            let asked = addresses(session, pnn, ControlFlags::ONLY_AVAILABLE, gone);
+            available[pnn.0 as usize] = asked.await?;
+        }
+    }
+    let homes = home_nodes::read(session.console.paths.etcdir())
+        .map_err(|problem| Failure::say(1, format!("home_nodes: {problem}")))?;
+    Ok(Situation::gathered(
+        &Tunables(tunables),
+        homes,
+        &known,
+        &available,
+    ))
 }
 
 async fn addresses(
     session: &Session,
     pnn: Pnn,
     flags: ControlFlags,
-) -> Result<PublicIpList, Failure> {
+    gone: &[u32],
+) -> Result<Vec<PublicIp>, Failure> {
     let asked = session
         .client
         .request::<ctl::GetPublicIps>(pnn, &())
         .flags(flags)
         .timeout(session.limit());
-    asked
+    let list: PublicIpList = asked
         .send()
         .await
-        .map_err(|error| crate::session::control_failed::<ctl::GetPublicIps>(pnn, &error))
+        .map_err(|error| crate::session::control_failed::<ctl::GetPublicIps>(pnn, &error))?;
+    let host = |pnn: Pnn| {
+        if gone.contains(&pnn.0) {
+            Pnn::UNKNOWN
+        } else {
+            pnn
+        }
+    };
+    let known = |ip: PublicIp| PublicIp {
+        pnn: host(ip.pnn),
+        ..ip
+    };
+    Ok(list.ips.into_iter().map(known).collect())
 }
 
 /// Who hosts each address now.
@@ -186,21 +200,9 @@ async fn hosts(session: &mut Session) -> Result<BTreeMap<IpAddr, Option<u32>>, F
         .collect())
 }
 
-/// Addresses on a node that is gone count as hosted by nobody.
-fn reports(list: &PublicIpList, gone: &[u32]) -> Vec<Known> {
-    let host = |pnn: u32| if gone.contains(&pnn) { u32::MAX } else { pnn };
-    let known = |ip: &ctdb_protocol::types::PublicIp| {
-        Some(Known {
-            addr: ip.addr.ip()?,
-            pnn: host(ip.pnn.0),
-        })
-    };
-    list.ips.iter().filter_map(known).collect()
-}
-
 fn explain(placement: &Placement, hosts: &BTreeMap<IpAddr, Option<u32>>, gone: &[u32]) -> Move {
     let from = hosts.get(&placement.addr).copied().flatten();
-    let to = placement.owner.and_then(|owner| u32::try_from(owner).ok());
+    let to = placement.node().map(|pnn| pnn.0);
     let able: Vec<String> = placement
         .available_on
         .iter()

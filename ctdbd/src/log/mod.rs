@@ -13,6 +13,8 @@ use destination::Destination;
 
 /// Numbers of upstream's debug levels that have a name.
 pub mod level {
+    use ctdb_client::procedure::Level;
+
     /// ERROR
     pub const ERROR: i32 = 0;
     /// WARNING
@@ -23,6 +25,18 @@ pub mod level {
     pub const INFO: i32 = 5;
     /// DEBUG
     pub const DEBUG: i32 = 10;
+
+    /// The number of a procedure's level.
+    #[must_use]
+    pub fn of(level: Level) -> i32 {
+        match level {
+            Level::Error => ERROR,
+            Level::Warning => WARNING,
+            Level::Notice => NOTICE,
+            Level::Info => INFO,
+            Level::Debug => DEBUG,
+        }
+    }
 }
 
 /// Names by number, in the order in which a name is looked up.

@@ -80,7 +80,7 @@ async fn distribute(arguments: &Arguments, paths: &Paths) -> Result<(), i32> {
         rebalance: arguments.rebalance.clone(),
         failover_disabled: std::env::var_os("CTDB_DISABLE_IP_FAILOVER").is_some(),
     };
-    let write = |level: Level, text: &str| log::write(super::number_of(level), text);
+    let write = |level: Level, text: &str| log::write(log::level::of(level), text);
     let outcome = super::run(&client, &orders, paths.etcdir(), &write).await;
     outcome.map_err(|error| failed(&error.to_string(), error.0))
 }

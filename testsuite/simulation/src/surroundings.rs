@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use ctdb_client::Client;
 use ctdb_client::procedure::leader::LockAnswer;
-use ctdb_client::procedure::takeover::{self, Decision, Orders, Placement, Situation};
+use ctdb_client::procedure::takeover::{self, Orders};
 use ctdb_client::procedure::{Configuration, Environment, Level, LockAttempt};
-use ctdb_core::failover::allocation::{self, Algorithm, Report, Silent};
 use ctdb_protocol::Pnn;
-use ctdb_protocol::types::{PublicIp, SockAddr};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
@@ -147,52 +145,17 @@ impl Environment for Surroundings {
             rebalance: rebalance.to_vec(),
             failover_disabled: false,
         };
-        let log = |level, text: &str| self.log(level, text);
-        takeover::run(client, &orders, &decide, &log)
+        let around = takeover::Surroundings {
+            log: &|level, text| self.log(level, text),
+            wants: &|_| false,
+            home_nodes: &|| Ok(Vec::new()),
+        };
+        takeover::run(client, &orders, &around)
             .await
             .map_err(|error| error.to_string())
     }
 
     async fn stopped(&self) {
         self.life.stop.notified().await;
-    }
-}
-
-/// The daemon's own allocation.
-fn decide(situation: &Situation) -> Decision {
-    let situation = allocation::Situation {
-        nodes: situation.nodes,
-        algorithm: Algorithm::from_tunable(situation.algorithm),
-        no_ip_takeover: situation.no_ip_takeover,
-        no_ip_failback: situation.no_ip_failback,
-        force_rebalance: situation.rebalance.iter().map(|pnn| pnn.0).collect(),
-        home_nodes: Vec::new(),
-        known: situation.known.iter().map(|ips| reports(ips)).collect(),
-        available: situation.available.iter().map(|ips| reports(ips)).collect(),
-    };
-    if !situation.can_host_ips() {
-        return Decision::NothingToHost;
-    }
-    let plan = situation.allocate(&mut Silent).unwrap_or_default();
-    Decision::Plan(plan.into_iter().map(placement).collect())
-}
-
-fn reports(ips: &[PublicIp]) -> Vec<Report> {
-    ips.iter()
-        .filter_map(|ip| {
-            Some(Report {
-                addr: ip.addr.ip()?,
-                pnn: ip.pnn.0,
-            })
-        })
-        .collect()
-}
-
-fn placement(placement: allocation::Placement) -> Placement {
-    let owner = placement.owner.and_then(|node| u32::try_from(node).ok());
-    Placement {
-        addr: SockAddr::from(placement.addr),
-        owner: owner.map(Pnn),
-        known_on: placement.known_on,
     }
 }

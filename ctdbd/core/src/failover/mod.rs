@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Public addresses: who hosts which ([`allocation`]), and what this node does about its own
-//! ([`service`]). Upstream: `server/ctdb_takeover.c`, `server/ipalloc*.c`.
+//! What this node does about its public addresses ([`service`]); who hosts which is decided by the
+//! leader's takeover run. Upstream: `server/ctdb_takeover.c`.
 
 mod address;
-pub mod allocation;
 mod announce;
 mod configure;
 mod connection;

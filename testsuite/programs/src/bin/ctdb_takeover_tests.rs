@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ctdb_core::failover::allocation::{
-    Algorithm, HomeNode, Journal, Level, Report, Situation, parse_home_nodes,
-};
+use ctdb_client::procedure::Level;
+use ctdb_client::procedure::takeover::allocation::{Algorithm, Journal, Report, Situation};
+use ctdb_config::{HomeNode, home_nodes};
 
 /// Node flags that keep a node from hosting: every one but "deleted but connected" combinations,
 /// that is disconnected, unhealthy, disabled, banned, deleted, stopped.
@@ -112,8 +112,7 @@ fn home_nodes() -> Vec<HomeNode> {
     let Some(base) = env::var_os("CTDB_BASE") else {
         return Vec::new();
     };
-    let text = std::fs::read_to_string(PathBuf::from(base).join("home_nodes")).unwrap_or_default();
-    parse_home_nodes(&text).unwrap_or_else(|message| {
+    home_nodes::read(&PathBuf::from(base)).unwrap_or_else(|message| {
         eprintln!("{message}");
         Vec::new()
     })

@@ -2,21 +2,23 @@
 //! One takeover run: ask every node which public addresses it knows and could host, decide who hosts
 //! which, and make it so. To be called on the leader. Upstream: `ctdb_takeover_helper.c`.
 //!
-//! The decision itself is the daemon core's; it comes in as a function, since this crate knows
-//! protocol and procedure only. [`stage`] sends the controls, [`credit`] remembers who was in the way.
+//! [`allocation`] is the decision itself, [`stage`] sends the controls, [`credit`] remembers who was in the way.
 
+pub mod allocation;
 mod credit;
 mod stage;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::time::Duration;
 
+use ctdb_config::HomeNode;
 use ctdb_protocol::control::{
     GetAllTunables, GetNodeMap, GetPublicIps, Ipreallocated, Ping, StartIpreallocate,
 };
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::message::Banning;
-use ctdb_protocol::types::{ControlFlags, NodeFlags, NodeMap, PublicIp, SockAddr};
+use ctdb_protocol::types::{ControlFlags, NodeFlags, NodeMap, PublicIp};
 use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -25,6 +27,7 @@ use super::environment::Level;
 use super::recovery::Log;
 use super::tunables::Tunables;
 use crate::{Client, ControlError};
+use allocation::{Algorithm, Journal, Situation};
 use credit::Credits;
 use stage::{describe, status_of};
 
@@ -48,47 +51,15 @@ pub struct Orders {
     pub failover_disabled: bool,
 }
 
-/// All that the decision depends on. Lists are indexed by node number.
-#[derive(Debug, Clone)]
-pub struct Situation {
-    /// Length of the node map.
-    pub nodes: usize,
-    /// Tunable IPAllocAlgorithm.
-    pub algorithm: u32,
-    /// Tunable NoIPTakeover.
-    pub no_ip_takeover: bool,
-    /// Tunable NoIPFailback.
-    pub no_ip_failback: bool,
-    /// As in [`Orders`].
-    pub rebalance: Vec<Pnn>,
-    /// The addresses that each node knows.
-    pub known: Vec<Vec<PublicIp>>,
-    /// The addresses that each node could host now.
-    pub available: Vec<Vec<PublicIp>>,
+/// What a run takes from whoever makes it.
+pub struct Surroundings<'a> {
+    /// Where lines go.
+    pub log: Log<'a>,
+    /// Is a line of the allocation wanted? It has one for each alternative that it looks at.
+    pub wants: &'a dyn Fn(Level) -> bool,
+    /// Reads the file `home_nodes`; called if the algorithm asks for it. An error is a line to log.
+    pub home_nodes: &'a dyn Fn() -> Result<Vec<HomeNode>, String>,
 }
-
-/// Where one address goes.
-#[derive(Debug, Clone)]
-pub struct Placement {
-    /// The address.
-    pub addr: SockAddr,
-    /// Its node from now on.
-    pub owner: Option<Pnn>,
-    /// Which nodes know it, indexed by node number.
-    pub known_on: Vec<bool>,
-}
-
-/// The outcome of the decision.
-#[derive(Debug, Clone)]
-pub enum Decision {
-    /// No node hosts an address and none could.
-    NothingToHost,
-    /// A place for every known address.
-    Plan(Vec<Placement>),
-}
-
-/// Decides who hosts which address.
-pub type Allocate<'a> = &'a dyn Fn(&Situation) -> Decision;
 
 /// Why a run did not succeed, as one number: the status of the control that failed, or an `errno`
 /// (110 for a time-out). The lines about it are in the log already.
@@ -99,7 +70,7 @@ pub struct TakeoverError(pub i32);
 /// What all stages share.
 struct Run<'a> {
     client: &'a Client,
-    log: Log<'a>,
+    around: &'a Surroundings<'a>,
     own: Pnn,
     tunables: Tunables,
     nodes: usize,
@@ -117,14 +88,13 @@ struct Run<'a> {
 pub async fn run(
     client: &Client,
     orders: &Orders,
-    allocate: Allocate<'_>,
-    log: Log<'_>,
+    around: &Surroundings<'_>,
 ) -> Result<(), TakeoverError> {
-    let mut run = Run::begin(client, log).await?;
+    let mut run = Run::begin(client, around).await?;
     let outcome = if orders.failover_disabled {
         run.conclude().await
     } else {
-        run.redistribute(orders, allocate).await
+        run.redistribute(orders).await
     };
     if outcome.is_err() {
         run.report_worst().await;
@@ -133,7 +103,11 @@ pub async fn run(
 }
 
 impl<'a> Run<'a> {
-    async fn begin(client: &'a Client, log: Log<'a>) -> Result<Self, TakeoverError> {
+    async fn begin(
+        client: &'a Client,
+        around: &'a Surroundings<'a>,
+    ) -> Result<Self, TakeoverError> {
+        let log = around.log;
         let failed = |control: &str| {
             let control = control.to_owned();
             move |error: ControlError| {
@@ -170,7 +144,7 @@ impl<'a> Run<'a> {
         }
         Ok(Self {
             client,
-            log,
+            around,
             own,
             deadline: Instant::now() + STAGES_TIMES * limit,
             tunables,
@@ -182,23 +156,19 @@ impl<'a> Run<'a> {
     }
 
     fn note(&self, level: Level, text: &str) {
-        (self.log)(level, text);
+        (self.around.log)(level, text);
     }
 
     /// The run proper.
-    async fn redistribute(
-        &mut self,
-        orders: &Orders,
-        allocate: Allocate<'_>,
-    ) -> Result<(), TakeoverError> {
+    async fn redistribute(&mut self, orders: &Orders) -> Result<(), TakeoverError> {
         let situation = self.look_around(orders).await?;
-        let plan = match allocate(&situation) {
-            Decision::NothingToHost => {
-                self.note(Level::Notice, "No nodes available to host public IPs yet");
-                return self.conclude().await;
-            }
-            Decision::Plan(plan) => plan,
-        };
+        if !situation.can_host_ips() {
+            self.note(Level::Notice, "No nodes available to host public IPs yet");
+            return self.conclude().await;
+        }
+        let plan = situation
+            .allocate(&mut Lines(self.around))
+            .unwrap_or_default();
         // The time for deciding does not count.
         self.deadline = Instant::now() + STAGES_TIMES * self.tunables.takeover_timeout();
         self.announce_start().await?;
@@ -223,15 +193,20 @@ impl<'a> Run<'a> {
         let available = available.inspect_err(|_| {
             self.note(Level::Error, "Failed to fetch available public IPs");
         })?;
-        Ok(Situation {
-            nodes: self.nodes,
-            algorithm: self.tunables.address_algorithm(),
-            no_ip_takeover: self.tunables.no_ip_takeover(),
-            no_ip_failback: self.tunables.no_ip_failback(),
-            rebalance: orders.rebalance.clone(),
-            known,
-            available,
-        })
+        let mut situation =
+            Situation::gathered(&self.tunables, self.home_nodes(), &known, &available);
+        situation.force_rebalance = orders.rebalance.iter().map(|pnn| pnn.0).collect();
+        Ok(situation)
+    }
+
+    fn home_nodes(&self) -> Vec<HomeNode> {
+        match Algorithm::from_tunable(self.tunables.address_algorithm()) {
+            Algorithm::Deterministic => (self.around.home_nodes)().unwrap_or_else(|problem| {
+                self.note(Level::Warning, &problem);
+                Vec::new()
+            }),
+            Algorithm::NonDeterministic | Algorithm::Lcp2 => Vec::new(),
+        }
     }
 
     /// Public addresses as these nodes list them, indexed by node number.
@@ -338,6 +313,19 @@ impl<'a> Run<'a> {
             .timeout(FLUSH_LIMIT)
             .status()
             .await;
+    }
+}
+
+/// The allocation's lines, into the log of the run.
+struct Lines<'a>(&'a Surroundings<'a>);
+
+impl Journal for Lines<'_> {
+    fn wants(&self, level: Level) -> bool {
+        (self.0.wants)(level)
+    }
+
+    fn line(&mut self, level: Level, text: fmt::Arguments<'_>) {
+        (self.0.log)(level, &text.to_string());
     }
 }
 

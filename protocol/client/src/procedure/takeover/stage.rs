@@ -9,7 +9,8 @@ use ctdb_protocol::types::PublicIp;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Level, Placement, Run, TakeoverError};
+use super::allocation::Placement;
+use super::{Level, Run, TakeoverError};
 use crate::{ControlError, Failure};
 
 const EIO: i32 = 5;
@@ -97,14 +98,12 @@ impl Run<'_> {
     }
 
     async fn release_one(&self, placement: &Placement) -> Result<(), FirstFailure> {
-        let Placement {
-            addr,
-            owner,
-            known_on,
-        } = placement;
+        let owner = placement.node();
+        let addr = placement.addr;
         let knows = |node: &Pnn| {
-            let known = usize::try_from(node.0).ok().and_then(|at| known_on.get(at));
-            known.copied().unwrap_or(false) && *owner != Some(*node)
+            let at = usize::try_from(node.0).ok();
+            let known = at.and_then(|at| placement.known_on.get(at));
+            known.copied().unwrap_or(false) && owner != Some(*node)
         };
         let nodes: Vec<Pnn> = self.connected.iter().copied().filter(knows).collect();
         if nodes.is_empty() {
@@ -112,7 +111,7 @@ impl Run<'_> {
         }
         let request = PublicIp {
             pnn: owner.unwrap_or(Pnn::UNKNOWN),
-            addr: *addr,
+            addr: addr.into(),
         };
         let outcome = self
             .everywhere::<ReleaseIp>(&nodes, &request, &|_, _| false)
@@ -140,9 +139,9 @@ impl Run<'_> {
     pub(super) async fn take(&self, plan: &[Placement]) -> Result<(), TakeoverError> {
         let last_error = Cell::new(None);
         let owned = plan.iter().filter_map(|placement| {
-            placement.owner.map(|pnn| PublicIp {
+            placement.node().map(|pnn| PublicIp {
                 pnn,
-                addr: placement.addr,
+                addr: placement.addr.into(),
             })
         });
         let take = |ip: PublicIp| {

@@ -11,7 +11,7 @@ use ctdb_protocol::control::{
     StartIpreallocate, TakeoverIp,
 };
 use ctdb_protocol::packet::{Header, Packet, ReplyControl};
-use ctdb_protocol::types::{NodeAndFlags, PublicIpList, TunableList};
+use ctdb_protocol::types::{NodeAndFlags, PublicIpList, SockAddr, TunableList};
 use ctdb_protocol::{Srvid, encode, packet};
 use tokio::sync::mpsc;
 
@@ -37,12 +37,13 @@ fn addr() -> SockAddr {
     std::net::IpAddr::from([10, 0, 0, 1]).into()
 }
 
-fn data_for(opcode: u32) -> Vec<u8> {
+fn data_for(opcode: u32, node: u32, flags: ControlFlags) -> Vec<u8> {
     match opcode {
         GetAllTunables::CODE => {
             let mut values = [0; TunableList::COUNT];
             values[9] = 9;
             values[20] = 1;
+            values[60] = 2;
             encode(&TunableList(values))
         }
         GetNodeMap::CODE => {
@@ -55,12 +56,18 @@ fn data_for(opcode: u32) -> Vec<u8> {
                 nodes: (0..NODES).map(node).collect(),
             })
         }
-        GetPublicIps::CODE => encode(&PublicIpList {
-            ips: vec![PublicIp {
-                pnn: Pnn(0),
-                addr: addr(),
-            }],
-        }),
+        // Node 0 hosts the one address, and only node 2 could host it from now on.
+        GetPublicIps::CODE => {
+            let listed = !flags.contains(ControlFlags::ONLY_AVAILABLE) || node == 2;
+            let pnn = Pnn(0);
+            let addr = addr();
+            encode(&PublicIpList {
+                ips: listed
+                    .then_some(PublicIp { pnn, addr })
+                    .into_iter()
+                    .collect(),
+            })
+        }
         _ => Vec::new(),
     }
 }
@@ -95,7 +102,7 @@ fn cluster(says: &[(u32, u32, Says)]) -> (Client, Arc<Mutex<Cluster>>) {
                     let Says::Status(status) = says.unwrap_or(Says::Status(0)) else {
                         continue;
                     };
-                    let data = Bytes::from(data_for(control.opcode));
+                    let data = Bytes::from(data_for(control.opcode, node, control.flags));
                     let errormsg = Bytes::new();
                     let reply = Packet::ReplyControl(ReplyControl {
                         status,
@@ -111,18 +118,6 @@ fn cluster(says: &[(u32, u32, Says)]) -> (Client, Arc<Mutex<Cluster>>) {
         }
     });
     (Client::over(to_daemon, from_daemon), state)
-}
-
-/// Moves the one address from node 0 to node 2.
-fn to_node_2(situation: &Situation) -> Decision {
-    assert_eq!(situation.known.len(), 3);
-    assert_eq!(situation.available[1][0].addr, addr());
-    let known_on = vec![true; situation.nodes];
-    Decision::Plan(vec![Placement {
-        addr: addr(),
-        owner: Some(Pnn(2)),
-        known_on,
-    }])
 }
 
 async fn outcome(
@@ -141,7 +136,12 @@ async fn outcome(
             lines.borrow_mut().push(text.to_owned());
         }
     };
-    let result = run(&client, orders, &to_node_2, &log).await;
+    let around = Surroundings {
+        log: &log,
+        wants: &|_| true,
+        home_nodes: &|| Ok(Vec::new()),
+    };
+    let result = run(&client, orders, &around).await;
     let state = state.lock().unwrap();
     let asking = [
         GetPnn::CODE,

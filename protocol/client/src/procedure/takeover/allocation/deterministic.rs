@@ -8,48 +8,6 @@ use std::net::IpAddr;
 use super::coverage::Coverage;
 use super::{Journal, Placement, Situation, note, unassign_unsuitable};
 
-/// One line of the file `home_nodes`: where an address belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HomeNode {
-    /// The public address.
-    pub addr: IpAddr,
-    /// Its home; a number beyond the node map leaves the address where the modulo puts it.
-    pub pnn: u32,
-}
-
-/// Read the text of `home_nodes`: lines `ADDRESS PNN`, anything after that ignored, lines of fewer
-/// than two words skipped. There is no comment syntax. One bad word discards the file: the error
-/// is the line to log, and the caller goes on with no homes.
-pub fn parse_home_nodes(text: &str) -> Result<Vec<HomeNode>, String> {
-    let mut homes = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-        let (Some(addr), Some(pnn)) = (words.next(), words.next()) else {
-            continue;
-        };
-        homes.push(HomeNode {
-            addr: parse_addr(addr)?,
-            pnn: parse_pnn(pnn)?,
-        });
-    }
-    Ok(homes)
-}
-
-fn parse_addr(word: &str) -> Result<IpAddr, String> {
-    let bare = word
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(word);
-    bare.parse::<IpAddr>()
-        .map(|addr| addr.to_canonical())
-        .map_err(|_| format!("Could not parse {word}: Invalid argument"))
-}
-
-fn parse_pnn(word: &str) -> Result<u32, String> {
-    word.parse()
-        .map_err(|_| format!("Could not parse \"{word}\""))
-}
-
 pub(super) fn allocate(situation: &Situation, plan: &mut [Placement], journal: &mut dyn Journal) {
     note!(
         journal,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Which node should host which public address: pure functions from what every node reports to a
-//! plan. Called by the takeover run (daemon, `ctdb_takeover_helper`, simulator) and by the test
-//! program `ctdb_takeover_tests`. Answers to upstream's `server/ipalloc*.c`: same results, same
+//! plan. Called by the takeover run, by `ctdb ip plan` and by the test program `ctdb_takeover_tests`. Answers to upstream's `server/ipalloc*.c`: same results, same
 //! log lines.
 
 mod coverage;
@@ -13,22 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-pub use deterministic::{HomeNode, parse_home_nodes};
+use ctdb_config::HomeNode;
+use ctdb_protocol::id::Pnn;
+use ctdb_protocol::types::PublicIp;
 
-/// How important a line of the allocator is, in upstream's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something is wrong.
-    Error,
-    /// An address stays without a node.
-    Warning,
-    /// Unusual but wanted.
-    Notice,
-    /// Each decision.
-    Info,
-    /// Each alternative that was looked at.
-    Debug,
-}
+use crate::procedure::Level;
+use crate::procedure::tunables::Tunables;
 
 /// Where the allocator's log lines go. Lines carry no newline.
 pub trait Journal {
@@ -53,8 +42,8 @@ impl Journal for Silent {
 /// Write a formatted line if its level is wanted.
 macro_rules! note {
     ($journal:expr, $level:ident, $($text:tt)*) => {
-        if $journal.wants($crate::failover::allocation::Level::$level) {
-            $journal.line($crate::failover::allocation::Level::$level, format_args!($($text)*));
+        if $journal.wants($crate::procedure::Level::$level) {
+            $journal.line($crate::procedure::Level::$level, format_args!($($text)*));
         }
     };
 }
@@ -125,7 +114,49 @@ pub struct Placement {
     pub available_on: Vec<bool>,
 }
 
+impl Placement {
+    /// The node that is to host it, if any.
+    #[must_use]
+    pub fn node(&self) -> Option<Pnn> {
+        self.owner
+            .and_then(|node| u32::try_from(node).ok())
+            .map(Pnn)
+    }
+}
+
+fn reports(ips: &[PublicIp]) -> Vec<Report> {
+    let report = |ip: &PublicIp| {
+        let addr = ip.addr.ip()?;
+        Some(Report {
+            addr,
+            pnn: ip.pnn.0,
+        })
+    };
+    ips.iter().filter_map(report).collect()
+}
+
 impl Situation {
+    /// Out of what the nodes said, lists indexed by node number: which addresses each knows, and
+    /// which of them it could host now.
+    #[must_use]
+    pub fn gathered(
+        tunables: &Tunables,
+        home_nodes: Vec<HomeNode>,
+        known: &[Vec<PublicIp>],
+        available: &[Vec<PublicIp>],
+    ) -> Self {
+        Self {
+            nodes: known.len(),
+            algorithm: Algorithm::from_tunable(tunables.address_algorithm()),
+            no_ip_takeover: tunables.no_ip_takeover(),
+            no_ip_failback: tunables.no_ip_failback(),
+            force_rebalance: Vec::new(),
+            home_nodes,
+            known: known.iter().map(|ips| reports(ips)).collect(),
+            available: available.iter().map(|ips| reports(ips)).collect(),
+        }
+    }
+
     /// Is there anything to allocate? False only while no node hosts an address and none could.
     /// Answers to `ipalloc_can_host_ips`.
     pub fn can_host_ips(&self) -> bool {
