@@ -29,6 +29,8 @@ use crate::world::{Scripts, World};
 
 /// Pid that the daemon's own procedures have.
 const DAEMON_PID: i32 = 1;
+/// How long a process that goes on works off what came meanwhile.
+const CATCHING_UP: Duration = Duration::from_secs(1);
 /// Records of one piece of a scan.
 const SCAN_PIECE: usize = 50;
 
@@ -153,6 +155,11 @@ impl Life {
     /// Stops the process for a while, as SIGSTOP and SIGCONT do.
     pub fn pause(&self, time: Duration) {
         self.paused_until.set(Instant::now() + time);
+    }
+
+    /// Has it just begun, or does it work off at once what came while it was stopped?
+    pub fn catches_up(&self) -> bool {
+        Instant::now() < self.paused_until.get() + CATCHING_UP
     }
 
     /// When the process goes on, if it is stopped now.

@@ -207,8 +207,12 @@ impl World {
         self.began + Duration::from_micros(monotonic_us)
     }
 
-    /// A node does something that it must not do over and over.
+    /// A node does something that it must not do over and over. What it works off after it was stopped
+    /// happened over a longer time than it seems.
     pub fn happens(&self, node: Pnn, what: &str) {
+        if self.life(node).is_some_and(|life| life.catches_up()) {
+            return;
+        }
         let at = self.elapsed();
         self.repeats.borrow_mut().happens(at, node, what);
     }

@@ -8,7 +8,7 @@ use ctdb_protocol::control::Shutdown;
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::cluster_lock::Mood;
 use ctdb_simulation::world::{Scripts, Setup, World};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -85,19 +85,25 @@ fn scripts_that_fail_at_once_are_not_run_all_the_time() {
     }
 }
 
+/// Takes the cluster lock away, of which the leader hears a little later.
+fn lose_lock(cluster: &Cluster) {
+    cluster.world.checkers.borrow_mut().leader.lock_lost_at = Some(Instant::now());
+    cluster.world.lock.lose();
+}
+
 #[test]
 fn a_lock_that_is_refused_at_once_is_not_tried_all_the_time() {
     for seed in 0..4 {
         simulate(async || {
             let cluster = Cluster::ready(Setup::new(seed)).await;
             cluster.world.lock.set_mood(Mood::Failing);
-            cluster.world.lock.lose();
+            lose_lock(&cluster);
             sleep(MINUTE).await;
             cluster.expect_no_violation();
             // A helper that gets the lock and dies of it right away.
             cluster.world.lock.set_mood(Mood::Well);
             for _ in 0..300 {
-                cluster.world.lock.lose();
+                lose_lock(&cluster);
                 sleep(Duration::from_millis(200)).await;
             }
             cluster.expect_no_violation();
