@@ -1,5 +1,6 @@
 //! Shows and checks `ctdb.conf`.
 
 fn main() {
+    ctdb_crash::install("ctdb-config");
     std::process::exit(ctdbd::config_tool::main());
 }

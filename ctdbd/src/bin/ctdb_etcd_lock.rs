@@ -1,5 +1,6 @@
 //! Holds the cluster lock as a key in etcd.
 
 fn main() -> std::process::ExitCode {
+    ctdb_crash::install("ctdb_etcd_lock");
     ctdbd::mutex::etcd_lock::main()
 }

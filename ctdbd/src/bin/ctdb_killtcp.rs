@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ctdbd::killtcp::{Failure, run};
 
 fn main() -> ExitCode {
+    ctdb_crash::install("ctdb_killtcp");
     let args: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
     match run(&words) {

@@ -1,5 +1,6 @@
 //! Holds the cluster lock as an fcntl lock on a file.
 
 fn main() -> std::process::ExitCode {
+    ctdb_crash::install("ctdb_mutex_fcntl_helper");
     ctdbd::mutex::fcntl_helper::main()
 }

@@ -3,6 +3,7 @@
 use std::process::exit;
 
 fn main() {
+    ctdb_crash::install("ctdb_recovery_helper");
     let mut args = std::env::args();
     let program = args
         .next()

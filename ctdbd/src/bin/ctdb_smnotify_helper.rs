@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use ctdbd::statd::smnotify;
 
 fn main() -> ExitCode {
+    ctdb_crash::install("ctdb_smnotify_helper");
     let args: Vec<String> = std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();

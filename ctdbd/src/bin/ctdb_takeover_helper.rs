@@ -4,6 +4,7 @@
 use std::process::exit;
 
 fn main() {
+    ctdb_crash::install("ctdb_takeover_helper");
     let mut args = std::env::args();
     let program = args
         .next()

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ctdbd::ping_pong::{Failure, USAGE, run};
 
 fn main() -> ExitCode {
+    ctdb_crash::install("ping_pong");
     let args: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
     match run(&words) {

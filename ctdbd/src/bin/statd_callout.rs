@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ctdbd::statd::{Failure, callout};
 
 fn main() -> ExitCode {
+    ctdb_crash::install("statd_callout");
     let args: Vec<String> = std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();

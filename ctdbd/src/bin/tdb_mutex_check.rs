@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use ctdbd::tdb_mutex_check::run;
 
 fn main() -> ExitCode {
+    ctdb_crash::install("tdb_mutex_check");
+    ctdb_crash::rescue_bus_errors(tdb::rescue);
     let args: Vec<String> = std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();

@@ -115,6 +115,22 @@ impl Destination {
         }
     }
 
+    /// Where a report of this program's end belongs.
+    pub(super) fn for_last_words(&self) -> ctdb_crash::Log {
+        match &self.sink {
+            Sink::StandardError => ctdb_crash::Log::StandardError,
+            Sink::File { path, .. } => {
+                let now_s = i64::try_from(clock::wall_us() / 1_000_000).unwrap_or(0);
+                ctdb_crash::Log::File {
+                    path: path.clone(),
+                    hostname: self.hostname.clone(),
+                    offset_s: clock::local_time(now_s).offset_s,
+                }
+            }
+            Sink::Syslog(_) => ctdb_crash::Log::Syslog,
+        }
+    }
+
     pub(super) fn reopen(&mut self) -> bool {
         let Sink::File { path, file } = &mut self.sink else {
             return true;

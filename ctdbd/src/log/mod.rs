@@ -96,10 +96,23 @@ pub fn init(program: &str, location: &str, level: &str) -> Result<(), String> {
     let number = parse_level(level).ok_or_else(|| format!("Invalid log level '{level}'"))?;
     set_level(number);
     let destination = Destination::open(program, location)?;
+    ctdb_crash::report_to(destination.for_last_words());
     // A second call (in tests) keeps the first destination.
     let _ = DESTINATION.set(Mutex::new(destination));
     bridge::install();
+    tdb::log_to(from_tdb);
     Ok(())
+}
+
+/// libtdb's levels are C's for its messages.
+fn from_tdb(of: tdb::LogLevel, text: &str) {
+    let number = match of {
+        tdb::LogLevel::Fatal => level::ERROR,
+        tdb::LogLevel::Error => level::WARNING,
+        tdb::LogLevel::Warning => 2,
+        tdb::LogLevel::Trace => level::INFO,
+    };
+    write(number, text);
 }
 
 /// Opens the log as the daemon above told us to, by CTDB_LOGGING and CTDB_DEBUGLEVEL.

@@ -78,6 +78,8 @@ pub struct Error {
     op: &'static str,
     kind: Kind,
     os: Option<i32>,
+    /// What libtdb said, or another cause in words.
+    because: Option<String>,
 }
 
 impl Error {
@@ -87,6 +89,14 @@ impl Error {
             op,
             kind,
             os: (os != 0).then_some(os),
+            because: None,
+        }
+    }
+
+    pub(crate) fn because(self, cause: &str) -> Self {
+        Self {
+            because: Some(cause.to_owned()),
+            ..self
         }
     }
 
@@ -113,10 +123,19 @@ impl Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, op, kind, os } = self;
+        let Self {
+            path,
+            op,
+            kind,
+            os,
+            because,
+        } = self;
         write!(f, "{}: {op}: {}", path.display(), kind.text())?;
         if let Some(errno) = os {
             write!(f, " ({})", std::io::Error::from_raw_os_error(*errno))?;
+        }
+        if let Some(cause) = because {
+            write!(f, ": {cause}")?;
         }
         Ok(())
     }

@@ -11,6 +11,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Kind, Result};
 use crate::flags::{OpenMode, TdbFlags};
+use crate::{bus, log, reserve};
+
+/// Why an operation could not reach a part of its file.
+const MISSED: &str = "a part of the file cannot be reached: no space left, an error of the disk, or the file was cut";
 
 /// libtdb keeps a process-wide list of handles without a lock of its own; whoever changes or
 /// walks that list (open, close, the mutex probe) holds this.
@@ -28,6 +32,11 @@ pub struct Tdb {
     opened_with: TdbFlags,
     /// A callback is reading straight from the map: nothing may run that could move the map.
     pub(crate) lending: Cell<bool>,
+    /// Pages of the map are not those of the file any more: nothing may be read or written until it is opened
+    /// anew.
+    lost: Cell<bool>,
+    /// Not opened read-only.
+    writable: bool,
 }
 
 // SAFETY: libtdb keeps no thread-local state and the process-wide list is guarded by
@@ -48,28 +57,47 @@ impl Tdb {
         let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid())?;
         let hash_size = i32::try_from(hash_size).map_err(|_| invalid())?;
 
+        if mode.open_flags() & libc::O_CREAT != 0 {
+            reserve::check(path, hash_size.cast_unsigned(), flags).map_err(|e| {
+                Error::new(
+                    path,
+                    "open",
+                    Kind::Io,
+                    e.raw_os_error().unwrap_or(libc::EIO),
+                )
+            })?;
+        }
+        let context = log::context();
         let _list = handle_list();
         clear_errno();
-        // SAFETY: `name` is NUL-terminated and outlives the call; a null log context and hash
-        // function are allowed and mean "none" and "libtdb's own".
-        let raw = unsafe {
+        log::begin();
+        // SAFETY: `name` and the log context, which libtdb copies, outlive the call; a null hash function means
+        // libtdb's own.
+        let (raw, missed) = bus::guarded(|| unsafe {
             tdb_sys::tdb_open_ex(
                 name.as_ptr(),
                 hash_size,
                 flags.bits().cast_signed(),
                 mode.open_flags(),
                 mode.permissions(),
-                std::ptr::null(),
+                &raw const context,
                 None,
             )
-        };
-        let raw = NonNull::new(raw).ok_or_else(|| Error::new(path, "open", Kind::Io, errno()))?;
-        Ok(Self {
+        });
+        let os = errno();
+        let raw = NonNull::new(raw).ok_or_else(|| open_failed(path, os, missed))?;
+        let file = Self {
             raw,
             path: path.to_owned(),
             opened_with: flags,
             lending: Cell::new(false),
-        })
+            lost: Cell::new(false),
+            writable: mode.open_flags() & libc::O_ACCMODE != libc::O_RDONLY,
+        };
+        if missed > 0 {
+            return Err(open_failed(path, libc::EIO, missed));
+        }
+        Ok(file)
     }
 
     /// A database in memory, for tests and scratch work.
@@ -145,7 +173,8 @@ impl Tdb {
             return 0;
         }
         // SAFETY: see above.
-        unsafe { tdb_sys::tdb_get_seqnum(self.raw()) }.cast_unsigned()
+        self.count_any(|raw| unsafe { tdb_sys::tdb_get_seqnum(raw) })
+            .cast_unsigned()
     }
 
     /// Makes this handle count changes in the header.
@@ -158,7 +187,7 @@ impl Tdb {
     pub fn increment_seqnum(&self) {
         if !self.lending.get() {
             // SAFETY: the handle is open and nobody looks at the map.
-            unsafe { tdb_sys::tdb_increment_seqnum_nonblock(self.raw()) }
+            self.count_any(|raw| unsafe { tdb_sys::tdb_increment_seqnum_nonblock(raw) });
         }
     }
 
@@ -205,18 +234,57 @@ impl Tdb {
         if self.lending.get() {
             return Err(Error::new(&self.path, op, Kind::Nesting, 0));
         }
+        if self.lost.get() {
+            return Err(Error::new(&self.path, op, Kind::Io, libc::EIO).because(MISSED));
+        }
         clear_errno();
-        match f(self.raw()) {
+        log::begin();
+        let (result, missed) = bus::guarded(|| f(self.raw()));
+        if missed > 0 {
+            return Err(self.missed(op));
+        }
+        match result {
             n if n >= 0 => Ok(n),
             _ => Err(self.last_error(op)),
         }
     }
 
-    pub(crate) fn last_error(&self, op: &'static str) -> Error {
+    /// Runs a C call that cannot fail by what it answers; 0 if it could not reach the file.
+    fn count_any<R: Default>(&self, f: impl FnOnce(*mut tdb_sys::tdb_context) -> R) -> R {
+        if self.lost.get() {
+            return R::default();
+        }
+        let (result, missed) = bus::guarded(|| f(self.raw()));
+        if missed > 0 {
+            self.missed("seqnum");
+            return R::default();
+        }
+        result
+    }
+
+    /// An operation could not reach parts of the file.
+    fn missed(&self, op: &'static str) -> Error {
+        let back = self.fd().is_some_and(|fd| bus::put_back(fd, self.writable));
+        self.lost.set(!back);
+        Error::new(&self.path, op, Kind::Io, libc::EIO).because(MISSED)
+    }
+
+    fn last_error(&self, op: &'static str) -> Error {
         let os = errno();
         // SAFETY: the handle is open; this reads one field.
         let code = unsafe { tdb_sys::tdb_error(self.raw()) };
-        Error::new(&self.path, op, Kind::from_code(code), os)
+        let (complaint, os_then) = log::complaint();
+        let os = if os_then == 0 { os } else { os_then };
+        let kind = match Kind::from_code(code) {
+            // What is simply not there libtdb does not complain about: the code is that of an inner search.
+            Kind::NotFound if complaint.is_some() => Kind::Io,
+            kind => kind,
+        };
+        let error = Error::new(&self.path, op, kind, os);
+        match complaint {
+            Some(complaint) => error.because(&complaint),
+            None => error,
+        }
     }
 }
 
@@ -224,7 +292,18 @@ impl Drop for Tdb {
     fn drop(&mut self) {
         let _list = handle_list();
         // SAFETY: the handle is open and this is its last use.
-        unsafe { tdb_sys::tdb_close(self.raw()) };
+        bus::guarded(|| unsafe { tdb_sys::tdb_close(self.raw()) });
+    }
+}
+
+fn open_failed(path: &Path, os: i32, missed: usize) -> Error {
+    let (complaint, os_then) = log::complaint();
+    let os = if os_then == 0 { os } else { os_then };
+    let error = Error::new(path, "open", Kind::Io, os);
+    match complaint {
+        _ if missed > 0 => error.because(MISSED),
+        Some(complaint) => error.because(&complaint),
+        None => error,
     }
 }
 

@@ -10,21 +10,27 @@
 //! name is noted with the `*_mark` calls and forgotten with the `*_unmark` calls; these change
 //! memory only, never the file.
 
+mod bus;
 mod error;
 mod file;
 mod flags;
 mod hash;
 pub mod holders;
 mod lock;
+mod log;
 mod mutex;
 mod record;
+mod reserve;
 mod transaction;
 mod traverse;
 
+pub use bus::rescue;
 pub use error::{Error, Kind, Result};
 pub use file::Tdb;
 pub use flags::{OpenMode, StoreMode, TdbFlags};
 pub use hash::{jenkins, old_hash};
 pub use lock::{AllLock, ChainLock};
+pub use log::{LogFunction, LogLevel, log_to};
 pub use mutex::{MutexArea, Which, robust_mutexes_work};
+pub use reserve::room_for;
 pub use transaction::Transaction;

@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::bus;
 use crate::error::{Error, Kind, Result};
 use crate::file::{Tdb, errno, handle_list};
 
@@ -41,6 +42,16 @@ const FREELIST_AT: usize =
 const WAITERS: u32 = 0x8000_0000;
 const OWNER_DIED: u32 = 0x4000_0000;
 const OWNER_MASK: u32 = 0x3fff_ffff;
+
+/// Bytes of the area in a file with so many chains.
+const fn area_size(chains: u32) -> usize {
+    FREELIST_AT + MUTEX_SIZE * (chains as usize + 1)
+}
+
+/// The same, for whoever counts space.
+pub(crate) fn area_bytes(chains: u32) -> u64 {
+    area_size(chains) as u64
+}
 
 /// One of a file's mutexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +86,17 @@ impl Tdb {
             return Ok(None);
         };
         let chains = self.hash_size();
-        let size = FREELIST_AT + MUTEX_SIZE * (chains as usize + 1);
+        let size = area_size(chains);
+        // SAFETY: plain data; fstat writes to it only.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is open as long as it is borrowed.
+        if unsafe { libc::fstat(fd.as_raw_fd(), &raw mut stat) } != 0 {
+            return Err(Error::new(self.path(), "fstat", Kind::Io, errno()));
+        }
+        // Whoever touches what lies behind the end of a file is killed.
+        if usize::try_from(stat.st_size).is_ok_and(|length| length < size) {
+            return Err(Error::new(self.path(), "mmap", Kind::Corrupt, 0));
+        }
         // SAFETY: a new mapping of an open file; nothing else is touched.
         let start = unsafe {
             libc::mmap(
@@ -103,8 +124,9 @@ impl MutexArea {
     /// The thread that owns a mutex, as the kernel numbers it; `None` if the mutex is free, is
     /// marked as left by a dead owner, or does not exist.
     pub fn owner(&self, which: Which) -> Option<NonZeroI32> {
-        let word = self.word(which)?.load(Ordering::SeqCst);
-        if word & OWNER_DIED != 0 {
+        let word = self.word(which)?;
+        let (word, missed) = bus::guarded(|| word.load(Ordering::SeqCst));
+        if missed > 0 || word & OWNER_DIED != 0 {
             return None;
         }
         NonZeroI32::new((word & OWNER_MASK).cast_signed())
@@ -128,8 +150,9 @@ impl MutexArea {
         let Some(word) = self.word(which) else {
             return false;
         };
-        let held = word.load(Ordering::SeqCst);
-        if held & OWNER_DIED != 0 || held & OWNER_MASK != owner.get().cast_unsigned() {
+        let (held, missed) = bus::guarded(|| word.load(Ordering::SeqCst));
+        if missed > 0 || held & OWNER_DIED != 0 || held & OWNER_MASK != owner.get().cast_unsigned()
+        {
             return false;
         }
         let left = (held & WAITERS) | OWNER_DIED;
