@@ -14,6 +14,15 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 
+use super::capture::Capture;
+use super::leftover;
+
+const CHUNK_BYTES: usize = 64 << 10;
+/// Half a megabyte before others get their turn.
+const CHUNKS_PER_TURN: usize = 8;
+/// A megabyte, the most that a pipe can be made to hold.
+const CHUNKS_PER_PIPE: usize = 16;
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -47,6 +56,8 @@ pub struct Finished {
     pub output: Vec<u8>,
     /// The program, if it still runs.
     pub left: Option<Running>,
+    /// Its process group, if it has ended and others of the group have not.
+    pub behind: Option<Pid>,
 }
 
 /// A running program. Dropping it kills its process group.
@@ -108,6 +119,7 @@ pub async fn run(
         end: End::Error(e.raw_os_error().unwrap_or(libc::EIO)),
         output: Vec::new(),
         left: None,
+        behind: None,
     };
     if let Err(e) = check(path) {
         return failed(e);
@@ -150,7 +162,8 @@ fn start(
 }
 
 async fn collect(mut running: Running, pipe: Receiver, deadline: Option<Instant>) -> Finished {
-    let mut output = Vec::new();
+    let mut output = Capture::default();
+    let group = running.group;
     let mut open = true;
     let too_late = async {
         match deadline {
@@ -163,15 +176,18 @@ async fn collect(mut running: Running, pipe: Receiver, deadline: Option<Instant>
         tokio::select! {
             status = running.wait() => break status,
             () = &mut too_late => {
-                read_available(&pipe, &mut output);
+                read_rest(&pipe, &mut output);
                 return Finished {
                     end: End::Error(libc::ETIMEDOUT),
-                    output,
+                    output: output.finish(),
                     left: Some(running),
+                    behind: None,
                 };
             }
             ready = pipe.ready(Interest::READABLE), if open => {
                 open = ready.is_ok() && read_available(&pipe, &mut output);
+                // Who writes faster than we read must not keep others waiting.
+                tokio::task::yield_now().await;
             }
         }
     };
@@ -179,26 +195,33 @@ async fn collect(mut running: Running, pipe: Receiver, deadline: Option<Instant>
     read_rest(&pipe, &mut output);
     Finished {
         end: status.map_or(End::Error(libc::EIO), End::from_status),
-        output,
+        output: output.finish(),
         left: None,
+        behind: group.filter(|group| leftover::is_alive(*group)),
     }
 }
 
-/// What is in the pipe now; false if it is closed.
-fn read_available(pipe: &Receiver, output: &mut Vec<u8>) -> bool {
-    loop {
-        match pipe.try_read_buf(output) {
+/// What is in the pipe now, up to a turn's share; false if it is closed.
+fn read_available(pipe: &Receiver, output: &mut Capture) -> bool {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    for _ in 0..CHUNKS_PER_TURN {
+        match pipe.try_read(&mut chunk) {
             Ok(0) => return false,
-            Ok(_) => {}
+            Ok(n) => output.add(&chunk[..n]),
             Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
         }
     }
+    true
 }
 
-/// What is in the pipe now, also if the runtime has not heard of it yet.
-fn read_rest(pipe: &Receiver, output: &mut Vec<u8>) {
-    let mut chunk = [0; 4096];
-    while let Ok(n @ 1..) = nix::unistd::read(pipe.as_fd(), &mut chunk) {
-        output.extend_from_slice(&chunk[..n]);
+/// What is in the pipe now, also if the runtime has not heard of it yet. No more than a pipe can hold: a
+/// writer that goes on is not waited for.
+fn read_rest(pipe: &Receiver, output: &mut Capture) {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    for _ in 0..CHUNKS_PER_PIPE {
+        match nix::unistd::read(pipe.as_fd(), &mut chunk) {
+            Ok(n @ 1..) => output.add(&chunk[..n]),
+            _ => return,
+        }
     }
 }

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use nix::unistd::Pid;
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::process::{self, End, Running};
 use super::script::{self, Script};
+use super::{capture, leftover};
 use crate::log::{debug, error, notice, warning};
 
 const MONITOR: &str = "monitor";
@@ -46,8 +48,12 @@ pub struct EventRun {
 
 impl EventRun {
     fn cancelled() -> Self {
+        Self::without_scripts(libc::ECANCELED)
+    }
+
+    fn without_scripts(errno: i32) -> Self {
         Self {
-            summary: -libc::ECANCELED,
+            summary: -errno,
             ..Self::default()
         }
     }
@@ -114,7 +120,9 @@ impl Runner {
         if !self.may_queue(event) {
             return Ok(EventRun::cancelled());
         }
-        let _turn = self.turn.lock().await;
+        let Some(_turn) = self.await_turn(event).await else {
+            return Ok(EventRun::without_scripts(libc::ETIMEDOUT));
+        };
         debug!(
             "Running event {} with args \"{}\"",
             event.name, event.arguments
@@ -140,6 +148,23 @@ impl Runner {
         };
         *self.current.borrow_mut() = None;
         Ok(result)
+    }
+
+    /// Waits for the events that were asked for earlier, but not longer than the asker waits.
+    async fn await_turn(&self, event: &Event) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let Some(deadline) = event.deadline else {
+            return Some(self.turn.lock().await);
+        };
+        let turn = tokio::time::timeout_at(deadline, self.turn.lock())
+            .await
+            .ok();
+        if turn.is_none() {
+            error!(
+                "{} event timed out while it waited for another one",
+                event.name
+            );
+        }
+        turn
     }
 
     /// Makes way for an event, or says that it has to give way itself.
@@ -170,9 +195,9 @@ impl Runner {
             let timed_out = result == -libc::ETIMEDOUT;
             if let Some(left) = left {
                 let runner = Rc::clone(self);
-                let name = event.name.clone();
+                let (name, script) = (event.name.clone(), script.name.clone());
                 // Its time-out is told at once: the debug script may ask for our status.
-                spawn_local(async move { runner.clear_away(left, &name).await });
+                spawn_local(async move { runner.clear_away(left, &name, &script).await });
             }
             if !event.all {
                 let how = if timed_out { "timed out" } else { "failed" };
@@ -186,12 +211,16 @@ impl Runner {
     }
 
     /// Looks at a hung script with the debug script, then ends it.
-    async fn clear_away(&self, mut left: Running, event: &str) {
+    async fn clear_away(&self, mut left: Running, event: &str, script: &str) {
         let program = self.debug_script.borrow().clone();
         if let (Some(program), Some(pid), false) = (program, left.pid(), self.debug_running.get()) {
             self.debug_running.set(true);
             run_debug(&program, pid, event).await;
             self.debug_running.set(false);
+        }
+        if let Some(group) = left.pid() {
+            let whose = format!("{script} of event {event}");
+            spawn_local(leftover::report(Pid::from_raw(group), whose, true));
         }
         left.terminate();
         // A failure here leaves a process that nobody waits for; there is nothing to be done.
@@ -215,6 +244,10 @@ async fn run_script(event: &Event, script: &Script) -> (ScriptRun, Option<Runnin
     let finished = process::run(&script.path, &arguments, None, event.deadline).await;
     log_lines(&finished.output, &script.name);
     debug!("Script {} finished: {:?}", script.name, finished.end);
+    if let Some(group) = finished.behind {
+        let whose = format!("{} of event {}", script.name, event.name);
+        spawn_local(leftover::report(group, whose, false));
+    }
     let run = ScriptRun {
         name: script.name.clone(),
         begin,
@@ -254,8 +287,7 @@ async fn run_debug(program: &Path, pid: i32, event: &str) {
 
 /// Logs what a program wrote, line by line.
 fn log_lines(output: &[u8], name: &str) {
-    let text = String::from_utf8_lossy(output);
-    for line in text.split('\n').filter(|line| !line.is_empty()) {
+    for line in capture::lines_to_log(output) {
         error!("{name}: {line}");
     }
 }

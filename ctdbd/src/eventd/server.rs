@@ -287,7 +287,9 @@ impl Eventd {
             code @ (libc::ECANCELED | libc::ETIMEDOUT) => Err(code),
             _ => Err(libc::ENOEXEC),
         };
-        if code != Err(libc::ECANCELED) {
+        // Who never got its turn says nothing about how the event goes.
+        let never_ran = code == Err(libc::ETIMEDOUT) && done.scripts.is_empty();
+        if code != Err(libc::ECANCELED) && !never_ran {
             let mut results = component.results.borrow_mut();
             let before = results.remove(&event.name);
             results.insert(event.name, Results::new(done, before));
