@@ -43,15 +43,3 @@ fn read_packet(socket: &mut UnixStream) -> io::Result<Vec<u8>> {
     socket.read_exact(&mut packet[4..])?;
     Ok(packet)
 }
-
-/// What a script's result means, in upstream's words.
-pub fn outcome(result: i32) -> &'static str {
-    const TIMED_OUT: i32 = -libc::ETIMEDOUT;
-    const DISABLED: i32 = -libc::ENOEXEC;
-    match result {
-        0 => "OK",
-        TIMED_OUT => "TIMEDOUT",
-        DISABLED => "DISABLED",
-        _ => "ERROR",
-    }
-}

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Why a node is not OK, in one line each, as far as this node's daemons know.
+//! Why a node is not OK, in one line each, as far as this node and the nodes of ours know.
 
-use crate::event_status::{last_run, outcome};
+use crate::event_status::last_run;
 use crate::failure::Failure;
 use crate::output::node::{self, NodeLine};
 use crate::session::Session;
+use ctdb_client::inquiry::monitor_line;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::{NodeMap, RunState, SockAddr};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,22 +20,23 @@ const PROBE: Duration = Duration::from_millis(700);
 
 /// A line for each thing that keeps a node from being OK.
 pub async fn of_nodes(session: &mut Session, map: &NodeMap, lines: &[NodeLine]) -> Vec<String> {
+    let answers = answers(session, lines).await;
     let mut reasons = Vec::new();
     for line in lines {
         let addr = crate::session::find(map, Pnn(line.pnn)).map(|node| node.addr);
-        let mut found = of_node(session, line, addr).await;
+        let found = of_node(session, line, addr, answers.get(&Pnn(line.pnn))).await;
         reasons.extend(
             found
-                .drain(..)
+                .into_iter()
                 .map(|reason| format!("Node {}: {reason}", line.pnn)),
         );
     }
-    reasons.extend(told(session, lines).await);
+    reasons.extend(answers.into_iter().flat_map(told));
     reasons
 }
 
-/// What nodes of ours tell of themselves that no flag shows.
-async fn told(session: &mut Session, lines: &[NodeLine]) -> Vec<String> {
+/// What nodes of ours know of themselves.
+async fn answers(session: &mut Session, lines: &[NodeLine]) -> BTreeMap<Pnn, Value> {
     let silent = node::DELETED | node::DISCONNECTED | node::UNKNOWN;
     let nodes: Vec<Pnn> = lines
         .iter()
@@ -40,21 +44,25 @@ async fn told(session: &mut Session, lines: &[NodeLine]) -> Vec<String> {
         .map(|line| Pnn(line.pnn))
         .collect();
     // A question that cannot be asked is no problem of the nodes.
-    let answers = crate::inquiry::ask(session, &nodes, false).await;
-    let lines = |(pnn, answer): (Pnn, serde_json::Value)| {
-        let problems = answer["problems"].as_array().cloned().unwrap_or_default();
-        let line =
-            move |problem: &serde_json::Value| Some(format!("Node {pnn}: {}", problem.as_str()?));
-        problems.iter().filter_map(line).collect::<Vec<String>>()
-    };
-    answers
+    crate::inquiry::ask(session, &nodes, false)
+        .await
         .unwrap_or_default()
-        .into_iter()
-        .flat_map(lines)
+}
+
+/// The problems that no flag shows.
+fn told((pnn, answer): (Pnn, Value)) -> Vec<String> {
+    let problems = answer["problems"].as_array().into_iter().flatten();
+    problems
+        .filter_map(|problem| Some(format!("Node {pnn}: {}", problem.as_str()?)))
         .collect()
 }
 
-async fn of_node(session: &Session, line: &NodeLine, addr: Option<SockAddr>) -> Vec<String> {
+async fn of_node(
+    session: &Session,
+    line: &NodeLine,
+    addr: Option<SockAddr>,
+    answer: Option<&Value>,
+) -> Vec<String> {
     let pnn = Pnn(line.pnn);
     let has = |flag| line.flags & flag != 0;
     if has(node::DELETED) {
@@ -81,7 +89,7 @@ async fn of_node(session: &Session, line: &NodeLine, addr: Option<SockAddr>) -> 
         ));
     }
     if has(node::UNHEALTHY) {
-        reasons.push(unhealthy(session, pnn));
+        reasons.push(unhealthy(session, pnn, answer));
     }
     if line.partially_online {
         reasons.push(lame(session, pnn).await);
@@ -129,34 +137,19 @@ async fn banned(session: &Session, pnn: Pnn) -> String {
     }
 }
 
-/// Only the node itself knows which script failed.
-fn unhealthy(session: &Session, pnn: Pnn) -> String {
+/// The node itself knows which script failed; a C node tells nobody else.
+fn unhealthy(session: &Session, pnn: Pnn, answer: Option<&Value>) -> String {
+    if let Some(line) = answer.and_then(|answer| answer["monitor"].as_str()) {
+        return line.to_owned();
+    }
     if pnn != session.pnn {
         return "its monitor event failed: see ctdb scriptstatus there".to_owned();
     }
-    let Ok(run) = last_run(&session.console, "legacy", "monitor") else {
-        return "no monitor event has run yet".to_owned();
-    };
-    let failed = run
-        .reached()
-        .find(|script| outcome(script.result) != "OK" && outcome(script.result) != "DISABLED");
-    match failed {
-        None => "its last monitor event succeeded: about to become healthy".to_owned(),
-        Some(script) => {
-            let output = script.output.to_string();
-            let first = output
-                .lines()
-                .map(str::trim)
-                .find(|line| !line.is_empty())
-                .unwrap_or("no output");
-            let word = if outcome(script.result) == "TIMEDOUT" {
-                "timed out"
-            } else {
-                "failed"
-            };
-            format!("monitor event {word} in script {}: {first}", script.name)
-        }
-    }
+    monitor_line(
+        last_run(&session.console, "legacy", "monitor")
+            .ok()
+            .as_ref(),
+    )
 }
 
 async fn lame(session: &Session, pnn: Pnn) -> String {

@@ -512,7 +512,9 @@ impl Drive {
         let feed = self.parts.feed.clone();
         let paths = &self.parts.facts.paths;
         let lock_helper = paths.helper("CTDB_LOCK_HELPER", "ctdb_lock_helper");
-        tokio::task::spawn_local(inquiry::serve(inside::connect(&feed), feed, lock_helper));
+        let eventd = paths.socket("eventd");
+        let client = inside::connect(&feed);
+        tokio::task::spawn_local(inquiry::serve(client, feed, lock_helper, eventd));
         let facts = self.parts.facts.clone();
         let client = inside::connect(&self.parts.feed);
         let configuration = ctdb_client::procedure::Configuration {

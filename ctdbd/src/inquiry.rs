@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Answers the questions of `ctdb locks`, `ctdb version -v` and `ctdb upgrade-check`: see
-//! [`ctdb_client::inquiry`]. The loop gives what it knows; files are looked at by a helper process.
+//! Answers the questions of `ctdb health`, `ctdb status -v`, `ctdb locks`, `ctdb version -v` and
+//! `ctdb upgrade-check`: see [`ctdb_client::inquiry`]. The loop gives what it knows, the event daemon how
+//! the last monitor event ended; files are looked at by a helper process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ctdb_client::Client;
-use ctdb_client::inquiry::{PORT, Question};
+use ctdb_client::inquiry::{PORT, Question, monitor_line};
 use ctdb_core::{Node, Now};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::feed::{Feed, News};
 use crate::lock::holders::{self, Database, Wait};
 use crate::log;
-use crate::outbound::addresses;
+use crate::outbound::{addresses, events};
+
+/// How long the event daemon may take, which answers from memory. Askers wait for a second in all.
+const EVENTD_LIMIT: Duration = Duration::from_millis(300);
 
 /// What the loop knows at one moment.
 #[derive(Debug)]
@@ -102,8 +108,17 @@ fn version(word: u32) -> String {
     format!("{}.{}", word >> 16, word & 0xffff)
 }
 
-/// Serves the port until the daemon ends. `lock_helper` is the program that looks at files.
-pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf) {
+/// How the last monitor event ended; nothing where the event daemon does not tell.
+async fn monitor(eventd: &Path) -> Value {
+    match timeout(EVENTD_LIMIT, events::last_run(eventd, "monitor")).await {
+        Ok(Ok(run)) => Value::from(monitor_line(run.as_ref())),
+        Ok(Err(_)) | Err(_) => Value::Null,
+    }
+}
+
+/// Serves the port until the daemon ends. `lock_helper` is the program that looks at files, `eventd`
+/// the socket of the event daemon.
+pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf, eventd: PathBuf) {
     let Ok(mut questions) = client.register(PORT).await else {
         return;
     };
@@ -120,6 +135,7 @@ pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf) {
         else {
             return;
         };
+        document["monitor"] = monitor(&eventd).await;
         if question.locks {
             match holders::ask(&lock_helper, &databases).await {
                 Ok(locks) => document["databases"] = locks,

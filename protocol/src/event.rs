@@ -107,7 +107,29 @@ pub struct ScriptList(pub Vec<ScriptResult>);
 pub const NOT_REACHED: i32 = -42;
 const NOT_REACHED_BEFORE: i32 = -61;
 
+/// What a script's result means, in upstream's words.
+#[must_use]
+pub fn outcome(result: i32) -> &'static str {
+    /// -ETIMEDOUT.
+    const TIMED_OUT: i32 = -110;
+    /// -ENOEXEC: the script is not executable.
+    const DISABLED: i32 = -8;
+    match result {
+        0 => "OK",
+        TIMED_OUT => "TIMEDOUT",
+        DISABLED => "DISABLED",
+        _ => "ERROR",
+    }
+}
+
 impl StatusReply {
+    /// The script that made the run fail.
+    #[must_use]
+    pub fn failed(&self) -> Option<&ScriptResult> {
+        self.reached()
+            .find(|script| !matches!(outcome(script.result), "OK" | "DISABLED"))
+    }
+
     /// The scripts that the last run reached. Behind a script that failed, those that it did not
     /// reach are listed with what an earlier run gave: they began earlier. Answers to
     /// `print_status` of 4.24.

@@ -2,13 +2,14 @@
 //! Commands that other programs carry out.
 
 use super::{at_most_one, helper_json, one};
-use crate::event_status::{last_run, outcome};
+use crate::event_status::last_run;
 use crate::failure::{Failure, Outcome, errno_of};
 use crate::helper::{output, run};
 use crate::output::Form;
 use crate::output::value::{Raw, WithText};
 use crate::session::{Console, Session};
 use ctdb_protocol::event::StatusReply;
+use ctdb_protocol::event::outcome;
 use ctdb_protocol::types::Timeval;
 use serde_json::{Value, json};
 

@@ -10,7 +10,9 @@ use bytes::{Bytes, BytesMut};
 use ctdb_config::Paths;
 use ctdb_core::Input;
 use ctdb_core::effect::Ticket;
-use ctdb_protocol::event::{HEAD, Reply, Request, Run, RunFlags, open, packet};
+use ctdb_protocol::event::{
+    HEAD, Reply, Request, Run, RunFlags, Status, StatusReply, open, packet,
+};
 use ctdb_protocol::frame;
 use ctdb_protocol::id::ReqId;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -116,6 +118,28 @@ fn spawn(program: &Path) -> io::Result<(pipe::Receiver, Child)> {
         .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", program.display())))?;
     drop(write);
     Ok((pipe::Receiver::from_owned_fd(read)?, child))
+}
+
+/// Asks the event daemon at `socket` how an event's last run ended: `None` if there was none.
+///
+/// # Errors
+/// It cannot be reached, or its answer makes no sense.
+pub async fn last_run(socket: &Path, event: &str) -> io::Result<Option<StatusReply>> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let status = Status {
+        component: COMPONENT.into(),
+        event: event.into(),
+    };
+    let request = packet(ReqId(1), &Request::Status(status));
+    stream.write_all(&request).await?;
+    let mut received = BytesMut::new();
+    while stream.read_buf(&mut received).await? > 0 {
+        if let Some(answer) = frame::next_of(&mut received, HEAD).map_err(io::Error::other)? {
+            let (_, reply) = open::<Reply>(&answer).map_err(io::Error::other)?;
+            return Ok(reply.status);
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Sends requests and takes answers; connects again after a lost connection.
