@@ -49,6 +49,11 @@ release_starters() {
 	local root=$1 folder=$2 program
 	shift 2
 	mkdir -p "$folder"
+	# There each would find itself by its name, and enter the root once more.
+	[ ! -d "$root$folder" ] || {
+		echo "$folder is seen inside $root" >&2
+		return 1
+	}
 	for program; do
 		[ -n "$(chroot "$root" sh -c 'command -v "$1"' sh "$program")" ] || {
 			echo "$root has no $program" >&2
