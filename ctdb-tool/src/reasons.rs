@@ -76,7 +76,12 @@ async fn of_node(
         reasons.push(starting(session).await);
     }
     if has(node::BANNED) {
-        reasons.push(banned(session, pnn).await);
+        let mut text = banned(session, pnn).await;
+        // C nodes do not tell.
+        if let Some(cause) = answer.and_then(|answer| answer["ban_reason"].as_str()) {
+            text.push_str(&format!(": {cause}"));
+        }
+        reasons.push(text);
     }
     if has(node::STOPPED) {
         reasons.push(format!(

@@ -73,6 +73,7 @@ impl Snapshot {
             "speaks": version(shared.settings.samba_version),
             "peers": peers,
             "problems": problems,
+            "ban_reason": node.ban_reason(),
         });
         Self {
             node: document,

@@ -87,6 +87,12 @@ impl Node {
         &self.shared
     }
 
+    /// Who banned this node and why, while it is banned.
+    #[must_use]
+    pub fn ban_reason(&self) -> Option<&str> {
+        self.cluster.ban.as_ref().map(|ban| ban.reason.as_str())
+    }
+
     /// The public addresses that are to be on this node now.
     #[must_use]
     pub fn hosted_addresses(&self) -> Vec<crate::failover::report::Hosted> {
@@ -136,6 +142,15 @@ impl Node {
                 &mut self.databases,
                 &mut self.failover,
                 time_s,
+                "another node has an address that should be here alone",
+            );
+        }
+        if let Some(what) = self.shared.cannot_store.take() {
+            self.cluster.cannot_store(
+                &mut self.shared,
+                &mut self.databases,
+                &mut self.failover,
+                what,
             );
         }
         self.cluster.watch_recovery_mode(&mut self.shared);
@@ -335,6 +350,7 @@ impl Node {
                 update_timed_out(cx, ticket);
                 databases.update_ended(cx, ticket);
             }
+            Timer::StorageLook => cluster.look_at_storage(cx, databases),
             Timer::BanEnd => cluster.ban_ended(cx, databases, failover),
             Timer::DropAllAddresses => {
                 // The timer is kept, as over, so that it does not begin again while this lasts.

@@ -14,6 +14,7 @@ use ctdb_protocol::types::{ControlFlags, NodeFlags, VnnMap};
 use ctdb_protocol::wire::{Pad, Wire, encode};
 
 use crate::cluster::member::{Member, Members};
+use crate::cluster::storage::CannotStore;
 use crate::database::wait::Parked;
 use crate::effect::{Effect, Lane, LogLevel, Ticket};
 use crate::requests::{About, Requests};
@@ -242,6 +243,8 @@ pub enum Timer {
     Update(Ticket),
     /// A ban ends.
     BanEnd,
+    /// Look whether the disk takes data again.
+    StorageLook,
     /// RecoveryDropAllIPs is over.
     DropAllAddresses,
     /// The next monitor event.
@@ -289,6 +292,8 @@ pub struct Shared {
     pub started_us: u64,
     /// A peer came or went: the cluster watch is told.
     pub membership_changed: bool,
+    /// A database could not be stored: the cluster service is told.
+    pub cannot_store: Option<CannotStore>,
     /// Armed timers.
     pub timers: Timers<Timer>,
     /// Packets to the own node, processed after the current input.
@@ -341,6 +346,7 @@ impl Shared {
             storage,
             started_us: 0,
             membership_changed: false,
+            cannot_store: None,
             timers: Timers::default(),
             loopback: VecDeque::new(),
             out: Vec::new(),

@@ -75,6 +75,11 @@ pub trait Storage {
     /// # Errors
     /// The health database cannot be written.
     fn set_health(&mut self, name: &str, reason: Option<&str>) -> StoreResult<()>;
+    /// Whether the disk takes what a database needs that could not be stored before: space, and writing at all.
+    ///
+    /// # Errors
+    /// It does not yet.
+    fn can_store(&self, path: &str) -> StoreResult<()>;
     /// Bytes of memory that this process uses, for the statistics.
     fn memory_used_bytes(&self) -> u32;
 }

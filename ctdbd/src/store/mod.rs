@@ -1,7 +1,9 @@
 //! Record storage over libtdb: which file a database is, how it is opened, and the health of
 //! persistent databases.
 
+mod damage;
 mod health;
+mod odd_files;
 mod opening;
 mod table;
 mod tracking;
@@ -14,6 +16,9 @@ use ctdb_core::store::{Kind, OpenError, Storage, StoreError, StoreResult, Table}
 use tdb::{Tdb, TdbFlags};
 
 pub use table::TdbTable;
+
+/// What a database needs beside a copy of itself before a node that had no room comes back.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// The databases of one node.
 #[derive(Debug)]
@@ -69,6 +74,22 @@ impl TdbStorage {
         flags | TdbFlags::DISALLOW_NESTING
     }
 
+    /// Sees to it that libtdb finds a database or nothing at all under this path. What was damaged makes the
+    /// database unhealthy until a recovery brings a copy of another node.
+    fn refuse_damage(
+        &mut self,
+        name: &str,
+        path: &str,
+        hash_size: u32,
+        flags: TdbFlags,
+    ) -> StoreResult<()> {
+        let path = Path::new(path);
+        if let Some(reason) = damage::set_aside(path)? {
+            self.set_health(name, Some(&reason))?;
+        }
+        damage::make(path, hash_size, flags)
+    }
+
     fn path(&self, name: &str, kind: Kind) -> String {
         let directory = match kind {
             Kind::Persistent => &self.directories.persistent,
@@ -94,7 +115,11 @@ impl Storage for TdbStorage {
         let path = self.path(name, kind);
         let flags = self.flags(kind);
         let file = match kind {
-            Kind::Persistent => opening::persistent(&path, hash_size, flags)?,
+            Kind::Persistent => {
+                opening::nobody_has(&path, opening::OPEN_LOCK, 0)?;
+                self.refuse_damage(name, &path, hash_size, flags)?;
+                opening::persistent(&path, hash_size, flags)?
+            }
             Kind::Volatile | Kind::Replicated => opening::volatile(&path, hash_size, flags)?,
         };
         file.add_flags(flags);
@@ -108,19 +133,18 @@ impl Storage for TdbStorage {
         let unreadable =
             |e: std::io::Error| StoreError(format!("cannot read {}: {e}", directory.display()));
         let suffix = format!(".{}", self.own.get());
-        let mut names = Vec::new();
+        let (mut names, mut others) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(directory).map_err(unreadable)? {
             let file_name = entry.map_err(unreadable)?.file_name();
-            let Some(file_name) = file_name.to_str() else {
-                continue;
-            };
-            if let Some(name) = file_name.strip_suffix(&suffix)
-                && name.ends_with(".tdb")
-            {
-                names.push(name.to_owned());
+            let file_name = file_name.to_string_lossy();
+            match file_name.strip_suffix(&suffix) {
+                Some(name) if name.ends_with(".tdb") => names.push(name.to_owned()),
+                _ => others.push(file_name.into_owned()),
             }
         }
         names.sort_unstable();
+        others.sort_unstable();
+        odd_files::name_them(directory, self.own.get(), &others);
         Ok(names)
     }
 
@@ -141,6 +165,17 @@ impl Storage for TdbStorage {
         let result = health::write(&file, name, reason);
         self.health = Some(file);
         result
+    }
+
+    fn can_store(&self, path: &str) -> StoreResult<()> {
+        // A transaction writes what it changes once more before it changes it.
+        let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let needs = size.saturating_add(ROOM_BYTES);
+        tdb::room_for(Path::new(path), needs).map_err(|e| {
+            StoreError(format!(
+                "{path} cannot be stored yet, for want of {needs} bytes: {e}"
+            ))
+        })
     }
 
     fn memory_used_bytes(&self) -> u32 {

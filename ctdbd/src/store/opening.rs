@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use ctdb_core::store::OpenError;
+use ctdb_core::store::{OpenError, StoreError, StoreResult};
+use ctdb_protocol::types::LtdbHeader;
 use nix::fcntl::{FcntlArg, fcntl};
 use tdb::holders::{of_file, process_name};
 use tdb::{OpenMode, Tdb, TdbFlags};
@@ -17,22 +18,39 @@ use tdb::{OpenMode, Tdb, TdbFlags};
 use super::failed;
 
 /// Bytes of the file that libtdb locks beside the records'.
-const OPEN_LOCK: i64 = 0;
+pub(super) const OPEN_LOCK: i64 = 0;
 const ACTIVE_LOCK: i64 = 4;
 const TRANSACTION_LOCK: i64 = 8;
 
-/// Opens a persistent file and checks it.
+/// Opens a persistent file that nobody has locked, and checks it.
 pub(super) fn persistent(path: &str, hash_size: u32, flags: TdbFlags) -> Result<Tdb, OpenError> {
-    nobody_has(path, OPEN_LOCK, 0)?;
     let file = Tdb::open(path, hash_size, flags, OpenMode::Create).map_err(failed)?;
     let Some(all) = file.try_lock_all().map_err(failed)? else {
         drop(file);
         return Err(locked(path));
     };
-    let checked = file.check(|_, _| true).map_err(failed);
+    let checked = check_records(&file, path);
     drop(all);
     checked?;
     Ok(file)
+}
+
+/// Checks the structure of a persistent file, and that its records are CTDB's.
+fn check_records(file: &Tdb, path: &str) -> StoreResult<()> {
+    let (mut plain, mut all) = (0_u64, 0_u64);
+    let counted = file.check(|_, value| {
+        all += 1;
+        plain += u64::from(value.len() < LtdbHeader::SIZE);
+        true
+    });
+    counted.map_err(failed)?;
+    if plain == 0 {
+        return Ok(());
+    }
+    Err(StoreError(format!(
+        "{path}: {plain} of {all} records have no CTDB header, so this is a database of Samba without cluster: move \
+         it away and convert it with \"ltdbtool convert -s0 FILE {path}\""
+    )))
 }
 
 /// Opens a volatile file, which has to be empty. It is cleared if no other process has it open.

@@ -48,6 +48,21 @@ pub fn local_time(unix_s: i64) -> LocalTime {
     let mut parts: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live locals; localtime_r writes to the second only.
     unsafe { libc::localtime_r(&raw const time, &raw mut parts) };
+    point(&parts)
+}
+
+/// The calendar at `unix_s` in UTC.
+#[must_use]
+pub fn utc(unix_s: i64) -> LocalTime {
+    let time: libc::time_t = unix_s;
+    // SAFETY: as in `local_time`.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: as in `local_time`.
+    unsafe { libc::gmtime_r(&raw const time, &raw mut parts) };
+    point(&parts)
+}
+
+fn point(parts: &libc::tm) -> LocalTime {
     LocalTime {
         year: parts.tm_year + 1900,
         month: parts.tm_mon.unsigned_abs() + 1,

@@ -169,6 +169,10 @@ impl Storage for MemStorage {
         Ok(())
     }
 
+    fn can_store(&self, _: &str) -> StoreResult<()> {
+        Ok(())
+    }
+
     fn memory_used_bytes(&self) -> u32 {
         0
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ctdb_protocol::id::Generation;
 use ctdb_protocol::types::{BanState, NodeFlagChange, NodeFlags};
 
-use super::Cluster;
+use super::{Ban, Cluster};
 use crate::database::Databases;
 use crate::failover::service::Failover;
 use crate::shared::{RecoveryMode, RunState, Shared, Timer};
@@ -80,17 +80,16 @@ pub fn become_inactive(cx: &mut Shared, databases: &mut Databases, failover: &mu
 }
 
 impl Cluster {
-    /// SET_BAN_STATE for the own node: seconds, or 0 to end a ban.
+    /// SET_BAN_STATE for the own node: seconds, or 0 to end a ban. `reason` says who wants it, and why.
     pub fn set_ban(
         &mut self,
         cx: &mut Shared,
         databases: &mut Databases,
         failover: &mut Failover,
         time_s: u32,
+        reason: &str,
     ) {
-        if let Some((_, timer)) = self.ban.take() {
-            cx.timers.disarm(timer);
-        }
+        self.end_ban(cx);
         if time_s == 0 {
             cx.error("Unbanning this node");
             set_own(cx, NodeFlags::BANNED, false);
@@ -101,8 +100,13 @@ impl Cluster {
             return;
         }
         cx.error(format!("Banning this node for {time_s} seconds"));
+        cx.notice(format!("Reason of the ban: {reason}"));
         let timer = cx.arm(Duration::from_secs(u64::from(time_s)), Timer::BanEnd);
-        self.ban = Some((time_s, timer));
+        self.ban = Some(Ban {
+            time_s,
+            reason: reason.to_owned(),
+            timer,
+        });
         if !cx.own_flags().contains(NodeFlags::BANNED) {
             set_own(cx, NodeFlags::BANNED, true);
             become_inactive(cx, databases, failover);
@@ -116,14 +120,23 @@ impl Cluster {
         databases: &mut Databases,
         failover: &mut Failover,
     ) {
-        self.ban = None;
-        if databases.freeze_all.complete {
+        let reason = self.ban.take().map_or_else(String::new, |ban| ban.reason);
+        let time_s = cx.tunables.recovery_ban_period();
+        if self.has_storage_fault() {
+            // The look at the disk ends it.
+            let limit = Duration::from_secs(u64::from(time_s));
+            let timer = cx.arm(limit, Timer::BanEnd);
+            self.ban = Some(Ban {
+                time_s,
+                reason,
+                timer,
+            });
+        } else if databases.freeze_all.complete {
             cx.error("Banning timed out");
             set_own(cx, NodeFlags::BANNED, false);
         } else {
             cx.error("Banning timed out, but the databases are not frozen: ban goes on");
-            let time_s = cx.tunables.recovery_ban_period();
-            self.set_ban(cx, databases, failover, time_s);
+            self.set_ban(cx, databases, failover, time_s, &reason);
         }
     }
 
@@ -132,7 +145,7 @@ impl Cluster {
     pub fn ban_state(&self, cx: &Shared) -> BanState {
         BanState {
             pnn: cx.pnn,
-            time_s: self.ban.map_or(0, |(time_s, _)| time_s),
+            time_s: self.ban.as_ref().map_or(0, |ban| ban.time_s),
         }
     }
 }

@@ -7,14 +7,28 @@ pub mod member;
 pub mod nodes;
 pub mod recovery_mode;
 pub mod shutdown;
+pub mod storage;
 
 use crate::timer::TimerId;
+
+/// A ban of this node.
+#[derive(Debug)]
+pub struct Ban {
+    /// Its length in seconds as asked for.
+    pub time_s: u32,
+    /// Who wanted it, and why if that is known.
+    pub reason: String,
+    /// Its end.
+    pub timer: TimerId,
+}
 
 /// State of the cluster service.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    /// The running ban: its length in seconds as asked for, and its end.
-    pub ban: Option<(u32, TimerId)>,
+    /// The running ban.
+    pub ban: Option<Ban>,
+    /// What keeps this node from storing databases.
+    pub storage: storage::StorageWatch,
     /// Drops all addresses when recovery takes too long.
     pub drop_addresses: Option<TimerId>,
     /// When the last recovery began and ended, wall-clock microseconds.

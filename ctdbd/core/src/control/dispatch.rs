@@ -203,7 +203,8 @@ impl Node {
                     ));
                     return Answer::Status(-1);
                 }
-                cluster.set_ban(cx, databases, &mut self.failover, ban.time_s);
+                let reason = who_bans(asker);
+                cluster.set_ban(cx, databases, &mut self.failover, ban.time_s, &reason);
                 Answer::Status(0)
             }
             Request::GetBanState(()) => Answer::with(&cluster.ban_state(cx)),
@@ -360,4 +361,14 @@ impl Node {
             request => self.address_control(asker, packet.flags, request),
         }
     }
+}
+
+/// The control tells from where a ban comes; why is in the log there.
+fn who_bans(asker: Asker) -> String {
+    let who = if asker.client == ClientId(0) {
+        "the daemon"
+    } else {
+        "the recovery or an administrator"
+    };
+    format!("{who} of node {} asked for it, see its log", asker.node)
 }

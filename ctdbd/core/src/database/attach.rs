@@ -205,7 +205,10 @@ impl Databases {
             None
         };
         if let Some(reason) = unhealthy {
-            return Err(refused(&format!("it is unhealthy: {reason}")));
+            // At the start it is attached, so that a recovery can bring a healthy copy.
+            if cx.run_state != RunState::Init {
+                return Err(refused(&format!("it is unhealthy: {reason}")));
+            }
         }
         let (hash_size, max_dead) = (
             cx.tunables.database_hash_size(),
@@ -223,7 +226,12 @@ impl Databases {
             table.path(),
             table.open_flags()
         ));
-        let db = Db::new(id, name.to_owned(), kind, table, cx.vnn_map.generation);
+        let mut db = Db::new(id, name.to_owned(), kind, table, cx.vnn_map.generation);
+        if kind == Kind::Persistent {
+            // Opening it may have shown that the file was damaged.
+            let health = cx.storage.health(name);
+            db.take_health(cx, health.map_err(|error| refused(&error.to_string()))?);
+        }
         let volatile = db.volatile();
         self.map.insert(id, db);
         self.order.insert(0, id);

@@ -82,7 +82,7 @@ impl Db {
             }
             Access::Failed => {
                 cx.statistics.count(Counting::call_left);
-                return;
+                return refuse_client(cx, client, reqid, "the record cannot be locked");
             }
         }
         if cx.tunables.fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
@@ -98,6 +98,7 @@ impl Db {
                     "{}: cannot read a record for a client: {error}",
                     self.name
                 ));
+                refuse_client(cx, client, reqid, "the record cannot be read");
                 return;
             }
         };
@@ -139,7 +140,11 @@ impl Db {
             self.unlock(&key);
             match done {
                 Ok(result) => self.answer(cx, &state, 0, result),
-                Err(error) => cx.error(format!("{}: cannot run a call: {error}", self.name)),
+                Err(error) => {
+                    cx.statistics.count(Counting::call_left);
+                    cx.error(format!("{}: cannot run a call: {error}", self.name));
+                    refuse_client(cx, client, reqid, "the record cannot be written");
+                }
             }
         } else {
             self.unlock(&key);
@@ -216,6 +221,30 @@ impl Db {
         };
         cx.recall(reqid);
         self.answer(cx, &call, status, result);
+        self.end_collapse(cx, &call.request.key, reqid);
+    }
+
+    /// The node that was asked cannot serve a call: its client is told, once.
+    pub fn call_refused(&mut self, cx: &mut Shared, reqid: ReqId, text: &Bytes) {
+        let Some(call) = self.calls.remove(reqid) else {
+            return;
+        };
+        cx.recall(reqid);
+        if call.client == ClientId(0) {
+            self.answer(cx, &call, -1, Bytes::new());
+        } else {
+            cx.statistics.count(Counting::call_left);
+            let error = ReplyError {
+                status: -1,
+                msg: text.clone(),
+            };
+            to_client(
+                cx,
+                call.client,
+                call.client_reqid,
+                Packet::ReplyError(error),
+            );
+        }
         self.end_collapse(cx, &call.request.key, reqid);
     }
 
@@ -340,7 +369,10 @@ impl Db {
                     &Packet::ReplyCall(ReplyCall { status: 0, data }),
                 );
             }
-            Err(error) => cx.error(format!("{}: cannot run a call: {error}", self.name)),
+            Err(error) => {
+                cx.error(format!("{}: cannot run a call: {error}", self.name));
+                refuse(cx, &header, "ltdb store failed in ctdb_request_call");
+            }
         }
     }
 
@@ -350,7 +382,7 @@ impl Db {
             return;
         };
         let dest = if lmaster == cx.pnn { dmaster } else { lmaster };
-        call.hopcount += 1;
+        call.hopcount = call.hopcount.saturating_add(1);
         if call.hopcount % 100 > 95 {
             cx.warning(format!(
                 "High hopcount {} dbid:{} key:{} reqid={:08x} pnn:{} src:{} lmaster:{} header->dmaster:{} dst:{}",
@@ -461,6 +493,15 @@ impl Db {
             self.make_sticky(cx, key);
         }
     }
+}
+
+/// Tells a local client that its call cannot be served. C leaves it waiting for ever.
+fn refuse_client(cx: &mut Shared, client: ClientId, reqid: ReqId, text: &'static str) {
+    let error = ReplyError {
+        status: -1,
+        msg: Bytes::from_static(text.as_bytes()),
+    };
+    to_client(cx, client, reqid, Packet::ReplyError(error));
 }
 
 /// Tells a node that its call cannot be served.

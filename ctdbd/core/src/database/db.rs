@@ -41,6 +41,10 @@ pub struct Db {
     pub generation: Generation,
     /// The recovery that this node has not left yet is done with it.
     pub rebuilt: bool,
+    /// Steps of recoveries that failed here since the last one that did not.
+    pub failed_stores: u32,
+    /// It is unhealthy and empty, because what was there was damaged: a copy of another node makes it healthy.
+    pub emptied: bool,
     /// Whether the whole file is locked for a recovery.
     pub freeze: Freeze,
     /// Open recovery transaction and its number.
@@ -115,6 +119,8 @@ impl Db {
             tracking: None,
             generation,
             rebuilt: false,
+            failed_stores: 0,
+            emptied: false,
             freeze: Freeze::Thawed,
             transaction: None,
             replacing: None,

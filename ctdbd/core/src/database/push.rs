@@ -8,7 +8,7 @@ use ctdb_protocol::types::{RecordFlags, Records};
 use super::record::split;
 use super::{Databases, Db};
 use crate::shared::Shared;
-use crate::store::{StoreError, StoreResult};
+use crate::store::StoreError;
 
 /// Records that are arriving.
 #[derive(Debug)]
@@ -19,6 +19,20 @@ pub struct Push {
     pub stored: u32,
     /// One could not be stored; the rest is ignored and the count will not match.
     pub failed: bool,
+}
+
+/// Why a buffer was not stored as a whole.
+enum Failure {
+    /// It is no buffer of records: its sender's fault.
+    Broken(String),
+    /// The file's, or its disk's.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Databases {
@@ -59,13 +73,17 @@ impl Databases {
         let stored = db.store_pushed(cx, data);
         let Some(push) = &mut db.push else { return };
         match stored {
-            Ok(stored) => push.stored += stored,
-            Err(error) => {
+            Ok(stored) => push.stored = push.stored.saturating_add(stored),
+            Err(failure) => {
                 push.failed = true;
-                cx.error(format!(
-                    "{}: cannot store records of a recovery: {error}",
-                    db.name
-                ));
+                match failure {
+                    Failure::Broken(what) => {
+                        cx.error(format!("{}: a record buffer is broken: {what}", db.name));
+                    }
+                    Failure::Store(error) => {
+                        db.not_stored(cx, "cannot store records of a recovery", &error);
+                    }
+                }
             }
         }
     }
@@ -87,15 +105,15 @@ impl Databases {
 }
 
 impl Db {
-    fn store_pushed(&mut self, cx: &mut Shared, data: &[u8]) -> StoreResult<u32> {
+    fn store_pushed(&mut self, cx: &mut Shared, data: &[u8]) -> Result<u32, Failure> {
         self.table.mark_all()?;
         let stored = self.store_each(cx, data);
         self.table.unmark_all();
         stored
     }
 
-    fn store_each(&mut self, cx: &mut Shared, data: &[u8]) -> StoreResult<u32> {
-        let broken = |what: &str| StoreError(format!("a record buffer is broken: {what}"));
+    fn store_each(&mut self, cx: &mut Shared, data: &[u8]) -> Result<u32, Failure> {
+        let broken = |what: &str| Failure::Broken(what.to_owned());
         let (_, mut records) =
             Records::of_payload(data).map_err(|error| broken(&error.to_string()))?;
         let mut stored = 0;

@@ -263,7 +263,7 @@ impl Db {
                 .flags
                 .remove(RecordFlags::RO_REVOKING_READONLY);
         } else {
-            record.header.rsn += 1;
+            record.header.rsn = record.header.rsn.saturating_add(1);
             record.header.flags.insert(RecordFlags::RO_REVOKE_COMPLETE);
         }
         // Read-only flags, hence written as it is by the store rule as well.

@@ -157,7 +157,7 @@ impl Db {
         }
         let mut schedule = schedule;
         if mine && !readonly {
-            header.rsn += 1;
+            header.rsn = header.rsn.saturating_add(1);
             schedule |= empty;
         }
         if schedule {

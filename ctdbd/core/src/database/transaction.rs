@@ -6,8 +6,9 @@ use ctdb_protocol::types::{NodeFlags, TransDb};
 use super::record::read;
 use super::replace::Replacing;
 use super::{Databases, Db};
+use crate::cluster::storage::{CannotStore, TRIES};
 use crate::shared::Shared;
-use crate::store::{Kind, StoreResult, Table};
+use crate::store::{Kind, StoreError, StoreResult, Table};
 
 /// Key of the record that counts the transactions of a persistent database, with its closing NUL.
 pub const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
@@ -32,10 +33,7 @@ impl Db {
                 true
             }
             Err(error) => {
-                cx.error(format!(
-                    "{}: cannot start a recovery transaction: {error}",
-                    self.name
-                ));
+                self.not_stored(cx, "cannot start a recovery transaction", &error);
                 false
             }
         }
@@ -53,35 +51,80 @@ impl Db {
         true
     }
 
+    /// A step of a recovery failed here because of the file or its disk.
+    pub(super) fn not_stored(&mut self, cx: &mut Shared, what: &str, error: &StoreError) {
+        let reason = format!("{}: {what}: {error}", self.name);
+        cx.error(&reason);
+        self.failed_stores += 1;
+        if self.failed_stores >= TRIES {
+            self.failed_stores = 0;
+            cx.cannot_store = Some(CannotStore {
+                path: self.table.path().to_owned(),
+                reason,
+            });
+        }
+    }
+
     /// Makes the open transaction last; from now on the database belongs to generation `tid`.
     fn finish(&mut self, cx: &mut Shared, tid: Generation) -> bool {
         if !self.in_transaction(cx, tid, "commit") {
             return false;
         }
         if let Err(error) = self.finish_replacing() {
-            cx.error(format!(
-                "{}: cannot delete what a recovery has not sent: {error}",
-                self.name
-            ));
+            self.not_stored(cx, "cannot delete what a recovery has not sent", &error);
             self.cancel();
             return false;
         }
         self.transaction = None;
         if let Err(error) = self.table.transaction_commit() {
-            cx.error(format!(
-                "{}: cannot commit a recovery transaction: {error}",
-                self.name
-            ));
+            self.not_stored(cx, "cannot commit a recovery transaction", &error);
             return false;
         }
+        self.failed_stores = 0;
         self.generation = tid;
         self.rebuilt = true;
         self.kind != Kind::Persistent || self.note_health(cx)
     }
 
-    /// After a recovery a persistent database is healthy if any healthy node took part in it.
+    /// What the start found out about the health of a persistent database.
+    pub(super) fn take_health(&mut self, cx: &mut Shared, reason: Option<String>) {
+        let Some(reason) = reason else { return };
+        cx.error(format!(
+            "persistent db '{}' is unhealthy: {reason}; it waits for the copy of another node. If there is none, \
+             bring a backup back with \"ctdb restoredb FILE\", or begin it anew with \"ctdb wipedb {}\"",
+            self.name, self.name
+        ));
+        self.emptied = self.is_empty();
+        self.unhealthy = Some(reason);
+    }
+
+    fn is_empty(&mut self) -> bool {
+        let mut found = false;
+        let looked = self.with_all_marked(|table| {
+            let chains = table.chains();
+            for chain in 0..chains {
+                table.read_chain(chain, &mut |_, _| found = true)?;
+                if found {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        looked.is_ok() && !found
+    }
+
+    /// After a recovery a persistent database is healthy if any healthy node took part in it, or if it was empty
+    /// here and has records now: they are another node's.
     fn note_health(&mut self, cx: &mut Shared) -> bool {
-        let healthy = cx.members.iter().any(|m| m.flags == NodeFlags::empty());
+        let mut healthy = cx.members.iter().any(|m| m.flags == NodeFlags::empty());
+        if self.emptied && !self.is_empty() {
+            cx.notice(format!(
+                "persistent db '{}': the copy of another node has taken the place of the damaged file",
+                self.name
+            ));
+            self.emptied = false;
+            healthy = true;
+        }
         let reason = match (&self.unhealthy, healthy) {
             (Some(old), false) if old.starts_with(NO_HEALTHY_NODES) => Some(old.clone()),
             (Some(old), false) => Some(format!("{NO_HEALTHY_NODES}{old}")),
@@ -159,7 +202,7 @@ impl Db {
             Ok(())
         };
         if let Err(error) = wiped {
-            cx.error(format!("{}: cannot wipe: {error}", self.name));
+            self.not_stored(cx, "cannot wipe", &error);
             return false;
         }
         self.delete_queue.clear();

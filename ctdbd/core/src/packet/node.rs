@@ -82,6 +82,11 @@ impl Node {
                     "node {} cannot serve a call: {text}",
                     header.srcnode
                 ));
+                if let Some(&Pending::Call(id)) = self.shared.pending(header.reqid)
+                    && let Some(db) = self.databases.find(id)
+                {
+                    db.call_refused(&mut self.shared, header.reqid, &error.msg);
+                }
             }
             Packet::ReqMessage(message) => {
                 self.shared.statistics.count(|s| s.node.req_message += 1);

@@ -1,6 +1,6 @@
 //! Record storage in memory.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use ctdb_protocol::types::LtdbHeader;
 
 use crate::database::update::{Rule, apply};
 use crate::effect::ScanFilter;
-use crate::store::{Kind, OpenError, Storage, StoreResult, Table, Tracking, TryLock};
+use crate::store::{Kind, OpenError, Storage, StoreError, StoreResult, Table, Tracking, TryLock};
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -24,13 +24,17 @@ struct File {
 
 /// All files of a node.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Files(Rc<RefCell<BTreeMap<String, Rc<RefCell<File>>>>>);
+pub(crate) struct Files {
+    files: Rc<RefCell<BTreeMap<String, Rc<RefCell<File>>>>>,
+    /// The disk has no room: transactions cannot be committed.
+    pub(crate) full: Rc<Cell<bool>>,
+}
 
 const CHAINS: u32 = 7;
 
 impl Files {
     fn file(&self, path: &str) -> Rc<RefCell<File>> {
-        self.0
+        self.files
             .borrow_mut()
             .entry(path.to_owned())
             .or_default()
@@ -72,6 +76,7 @@ impl Files {
         let mut table = MemoryTable {
             path: path.to_owned(),
             file: file.clone(),
+            files: self.clone(),
             sequence: 0,
         };
         match apply(&mut table, rule, buffer) {
@@ -110,11 +115,21 @@ impl Files {
 
 pub(crate) struct MemoryStorage(pub(crate) Files);
 
+impl Files {
+    fn can_store(&self, path: &str) -> StoreResult<()> {
+        if self.full.get() {
+            return Err(StoreError(format!("{path}: No space left on device")));
+        }
+        Ok(())
+    }
+}
+
 impl Storage for MemoryStorage {
     fn open(&mut self, name: &str, _: Kind, _: u32, _: u32) -> Result<Box<dyn Table>, OpenError> {
         Ok(Box::new(MemoryTable {
             path: name.to_owned(),
             file: self.0.file(name),
+            files: self.0.clone(),
             sequence: 0,
         }))
     }
@@ -131,6 +146,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn can_store(&self, path: &str) -> StoreResult<()> {
+        self.0.can_store(path)
+    }
+
     fn memory_used_bytes(&self) -> u32 {
         0
     }
@@ -139,6 +158,7 @@ impl Storage for MemoryStorage {
 struct MemoryTable {
     path: String,
     file: Rc<RefCell<File>>,
+    files: Files,
     sequence: i32,
 }
 
@@ -206,6 +226,10 @@ impl Table for MemoryTable {
     }
 
     fn transaction_commit(&mut self) -> StoreResult<()> {
+        if let Err(error) = self.files.can_store(&self.path) {
+            self.transaction_cancel();
+            return Err(error);
+        }
         self.file.borrow_mut().before = None;
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod calls;
 mod commits;
 mod controls;
+mod full_disk;
 mod leader;
 pub(crate) mod memory;
 mod pushes;

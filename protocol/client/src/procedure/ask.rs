@@ -56,13 +56,23 @@ pub async fn ask_each<C: Control>(
     request: &C::Request,
     limit: Duration,
 ) -> Result<Vec<(Pnn, C::Reply)>, Refused> {
-    let answers = ask_all::<C>(client, nodes, request, limit).await;
+    first_failure(ask_all::<C>(client, nodes, request, limit).await, C::NAME)
+}
+
+/// Answers of several nodes to the control of this name, where one failure is a failure of the whole.
+///
+/// # Errors
+/// The first failure.
+pub fn first_failure<R>(
+    answers: Vec<(Pnn, Result<R, ControlError>)>,
+    control: &'static str,
+) -> Result<Vec<(Pnn, R)>, Refused> {
     answers
         .into_iter()
         .map(|(node, answer)| match answer {
             Ok(reply) => Ok((node, reply)),
             Err(error) => Err(Refused {
-                control: C::NAME,
+                control,
                 node,
                 error,
             }),

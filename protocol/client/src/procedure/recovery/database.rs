@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::catalogue::Database;
 use super::{Recovery, pull, push};
 use crate::ControlError;
-use crate::procedure::ask::{Refused, ask_each};
+use crate::procedure::ask::{Refused, ask_all, first_failure};
 use crate::procedure::environment::Level;
 
 /// Why the recovery of a database did not succeed.
@@ -59,7 +59,7 @@ pub(super) enum DatabaseError {
 pub(super) async fn recover(recovery: &Recovery<'_>, db: &Database) -> Result<(), DatabaseError> {
     let name = agree_on_name(recovery, db).await?;
     attach_where_missing(recovery, db, &name).await?;
-    blamed_step::<DbFreeze>(recovery, &db.id).await?;
+    step::<DbFreeze>(recovery, &db.id).await?;
     let transaction = TransDb {
         db_id: db.id,
         tid: recovery.generation,
@@ -85,29 +85,31 @@ pub(super) async fn recover(recovery: &Recovery<'_>, db: &Database) -> Result<()
 
 /// One control on every active node.
 async fn step<C: Control>(recovery: &Recovery<'_>, request: &C::Request) -> Result<(), Refused> {
-    ask_each::<C>(
-        recovery.client,
-        recovery.members.active(),
-        request,
-        recovery.limit(),
-    )
-    .await?;
-    Ok(())
+    blamed::<C>(recovery, recovery.members.active(), request)
+        .await
+        .map(drop)
 }
 
-/// The same, where the first node that fails is blamed.
-async fn blamed_step<C: Control>(
+/// The answers of several nodes. Those that fail are blamed, unless all do: then the cause is a common one.
+pub(super) async fn blamed<C: Control>(
     recovery: &Recovery<'_>,
+    nodes: &[Pnn],
     request: &C::Request,
-) -> Result<(), Refused> {
-    step::<C>(recovery, request)
-        .await
-        .inspect_err(|refused| recovery.blame(refused.node))
+) -> Result<Vec<(Pnn, C::Reply)>, Refused> {
+    let answers = ask_all::<C>(recovery.client, nodes, request, recovery.limit()).await;
+    let failed: Vec<Pnn> = answers
+        .iter()
+        .filter(|(_, answer)| answer.is_err())
+        .map(|(node, _)| *node)
+        .collect();
+    if failed.len() == 1 || failed.len() < nodes.len() {
+        failed.iter().for_each(|node| recovery.blame(*node));
+    }
+    first_failure(answers, C::NAME)
 }
 
 async fn agree_on_name(recovery: &Recovery<'_>, db: &Database) -> Result<Text, DatabaseError> {
-    let names =
-        ask_each::<GetDbName>(recovery.client, &db.holders, &db.id, recovery.limit()).await?;
+    let names = blamed::<GetDbName>(recovery, &db.holders, &db.id).await?;
     let (first, name) = names
         .first()
         .cloned()

@@ -8,9 +8,9 @@ use futures_util::future::join_all;
 
 use super::Recovery;
 use super::catalogue::Database;
-use super::database::DatabaseError;
+use super::database::{DatabaseError, blamed};
 use super::merge::Merged;
-use crate::procedure::ask::{Refused, ask, ask_each};
+use crate::procedure::ask::{Refused, ask};
 
 /// The records that every node is to have after the recovery, as they came in.
 pub(super) enum Collected {
@@ -53,13 +53,7 @@ pub(super) async fn collect(
 /// The node with the highest database sequence number; the lowest node among equals.
 async fn newest(recovery: &Recovery<'_>, db: &Database) -> Result<Pnn, Refused> {
     let request = db.id.into();
-    let numbers = ask_each::<GetDbSeqnum>(
-        recovery.client,
-        recovery.members.active(),
-        &request,
-        recovery.limit(),
-    )
-    .await?;
+    let numbers = blamed::<GetDbSeqnum>(recovery, recovery.members.active(), &request).await?;
     let newest = numbers
         .iter()
         .max_by_key(|(node, number)| (*number, std::cmp::Reverse(*node)));

@@ -10,7 +10,7 @@ use ctdb_protocol::{Pnn, ReqId, Srvid};
 
 use super::Recovery;
 use super::catalogue::Database;
-use super::database::DatabaseError;
+use super::database::{DatabaseError, blamed};
 use super::pull::Collected;
 use crate::procedure::ask::ask_each;
 
@@ -29,8 +29,8 @@ pub(super) async fn distribute(
         lmaster: recovery.own.0,
         srvid,
     };
-    let (members, limit) = (recovery.members.active(), recovery.limit());
-    ask_each::<DbPushStart>(recovery.client, members, &request, limit).await?;
+    let members = recovery.members.active();
+    blamed::<DbPushStart>(recovery, members, &request).await?;
     let mut push = Push::new(recovery, db, srvid);
     match records {
         Collected::Whole(messages) => {
@@ -45,9 +45,10 @@ pub(super) async fn distribute(
         }
     }
     let sent = push.finish().await?;
-    let counts = ask_each::<DbPushConfirm>(recovery.client, members, &db.id, limit).await?;
+    let counts = blamed::<DbPushConfirm>(recovery, members, &db.id).await?;
     for (node, counted) in counts {
         if counted != sent {
+            recovery.blame(node);
             return Err(DatabaseError::Count {
                 step: "DB_PUSH_CONFIRM",
                 node,

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A node that cannot store what a recovery gives it leaves the active set by itself, whoever leads: the
+//! others go on without it. It looks now and then whether its disk is well again, and then comes back.
+//!
+//! C stays in, and every recovery of the cluster fails for as long as one disk is full.
+
+use std::time::Duration;
+
+use super::{Cluster, flags};
+use crate::database::Databases;
+use crate::failover::service::Failover;
+use crate::shared::{Shared, Timer};
+use crate::timer::TimerId;
+
+/// The first look at the disk comes after this long; each further fault doubles it.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// It is not doubled further than this.
+const LONGEST: Duration = Duration::from_secs(80);
+/// A fault that comes this long after the last one is a new one.
+const FORGOTTEN_AFTER_S: f64 = 600.0;
+/// A recovery tries each database as often as this: then it is no accident.
+pub const TRIES: u32 = 3;
+
+/// What a database says when it could not be stored [`TRIES`] times in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CannotStore {
+    /// Path of its file.
+    pub path: String,
+    /// Its name, and what happened.
+    pub reason: String,
+}
+
+/// Why this node is banned by itself, and when it looks again.
+#[derive(Debug)]
+pub struct StorageFault {
+    path: String,
+    look: Duration,
+    timer: TimerId,
+}
+
+/// How the next fault is dealt with.
+#[derive(Debug, Default)]
+pub struct StorageWatch {
+    fault: Option<StorageFault>,
+    /// Wait and instant (monotonic microseconds) of the last fault.
+    last: Option<(Duration, u64)>,
+}
+
+impl Cluster {
+    /// A database could not be stored: this node bans itself until its disk takes data again.
+    pub fn cannot_store(
+        &mut self,
+        cx: &mut Shared,
+        databases: &mut Databases,
+        failover: &mut Failover,
+        what: CannotStore,
+    ) {
+        if self.storage.fault.is_some() {
+            return;
+        }
+        let look = match self.storage.last {
+            Some((look, at_us)) if cx.now.seconds_since(at_us) < FORGOTTEN_AFTER_S => {
+                (look * 2).min(LONGEST)
+            }
+            _ => FIRST_LOOK,
+        };
+        self.storage.last = Some((look, cx.now.monotonic_us));
+        cx.error(format!(
+            "This node cannot store databases and leaves the others to it: {}",
+            what.reason
+        ));
+        let time_s = cx.tunables.recovery_ban_period();
+        self.set_ban(cx, databases, failover, time_s, &what.reason);
+        if self.ban.is_none() {
+            return;
+        }
+        let timer = cx.arm(look, Timer::StorageLook);
+        self.storage.fault = Some(StorageFault {
+            path: what.path,
+            look,
+            timer,
+        });
+    }
+
+    /// Looks whether the disk takes data again.
+    pub fn look_at_storage(&mut self, cx: &mut Shared, databases: &Databases) {
+        let Some(fault) = &mut self.storage.fault else {
+            return;
+        };
+        match cx.storage.can_store(&fault.path) {
+            Ok(()) if databases.freeze_all.complete => {
+                cx.error(format!(
+                    "{} can be stored again, this node comes back",
+                    fault.path
+                ));
+                self.end_ban(cx);
+                flags::set_own(cx, ctdb_protocol::types::NodeFlags::BANNED, false);
+            }
+            Ok(()) => fault.timer = cx.arm(FIRST_LOOK, Timer::StorageLook),
+            Err(error) => {
+                cx.warning(format!("This node stays banned: {error}"));
+                fault.timer = cx.arm(fault.look, Timer::StorageLook);
+            }
+        }
+    }
+
+    /// Whether a storage fault keeps this node banned.
+    #[must_use]
+    pub fn has_storage_fault(&self) -> bool {
+        self.storage.fault.is_some()
+    }
+
+    /// The running ban and its reason are over.
+    pub(super) fn end_ban(&mut self, cx: &mut Shared) {
+        if let Some(ban) = self.ban.take() {
+            cx.timers.disarm(ban.timer);
+        }
+        if let Some(fault) = self.storage.fault.take() {
+            cx.timers.disarm(fault.timer);
+        }
+    }
+}
