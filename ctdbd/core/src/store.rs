@@ -17,7 +17,7 @@ pub type StoreResult<T> = Result<T, StoreError>;
 /// Why a file was not opened.
 #[derive(Debug, Clone, Error, PartialEq, Eq)]
 pub enum OpenError {
-    /// Somebody has it locked; it can be tried again. The text names the process and what to do.
+    /// Somebody has it locked, or the disk is full; it can be tried again. The text names the process and what to do.
     #[error("{0}")]
     Busy(String),
     /// It cannot be opened.

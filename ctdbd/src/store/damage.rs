@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use ctdb_core::store::{StoreError, StoreResult};
+use ctdb_core::store::{OpenError, StoreError, StoreResult};
 use tdb::{OpenMode, Tdb, TdbFlags};
 
 use crate::log;
@@ -87,7 +87,7 @@ fn free_name(path: &Path, reason: &str) -> PathBuf {
 ///
 /// # Errors
 /// It cannot be made.
-pub(super) fn make(path: &Path, hash_size: u32, flags: TdbFlags) -> StoreResult<()> {
+pub(super) fn make(path: &Path, hash_size: u32, flags: TdbFlags) -> Result<(), OpenError> {
     if path.exists() {
         return Ok(());
     }
@@ -96,15 +96,16 @@ pub(super) fn make(path: &Path, hash_size: u32, flags: TdbFlags) -> StoreResult<
     let new = PathBuf::from(new);
     let failed = |e: io::Error| StoreError(format!("cannot make {}: {e}", path.display()));
     match std::fs::remove_file(&new) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e).into()),
         _ => {}
     }
-    let file = Tdb::open(&new, hash_size, flags, OpenMode::Create).map_err(super::failed)?;
+    let file = Tdb::open(&new, hash_size, flags, OpenMode::Create).map_err(super::not_opened)?;
     if let Some(fd) = file.fd() {
         nix::unistd::fsync(fd).map_err(|e| failed(e.into()))?;
     }
     drop(file);
-    std::fs::rename(&new, path).map_err(failed)
+    std::fs::rename(&new, path).map_err(failed)?;
+    Ok(())
 }
 
 #[cfg(test)]

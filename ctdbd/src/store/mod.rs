@@ -82,7 +82,7 @@ impl TdbStorage {
         path: &str,
         hash_size: u32,
         flags: TdbFlags,
-    ) -> StoreResult<()> {
+    ) -> Result<(), OpenError> {
         let path = Path::new(path);
         if let Some(reason) = damage::set_aside(path)? {
             self.set_health(name, Some(&reason))?;
@@ -102,6 +102,14 @@ impl TdbStorage {
 /// A libtdb error in the core's terms; it names file and operation already.
 fn failed(e: tdb::Error) -> StoreError {
     StoreError(e.to_string())
+}
+
+/// Why a file was not opened: a full disk is not for ever.
+fn not_opened(e: tdb::Error) -> OpenError {
+    if matches!(e.os(), Some(libc::ENOSPC | libc::EDQUOT)) {
+        return OpenError::Busy(e.to_string());
+    }
+    failed(e).into()
 }
 
 impl Storage for TdbStorage {

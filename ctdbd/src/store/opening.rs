@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use tdb::holders::{of_file, process_name};
 use tdb::{OpenMode, Tdb, TdbFlags};
 
-use super::failed;
+use super::{failed, not_opened};
 
 /// Bytes of the file that libtdb locks beside the records'.
 pub(super) const OPEN_LOCK: i64 = 0;
@@ -24,7 +24,7 @@ const TRANSACTION_LOCK: i64 = 8;
 
 /// Opens a persistent file that nobody has locked, and checks it.
 pub(super) fn persistent(path: &str, hash_size: u32, flags: TdbFlags) -> Result<Tdb, OpenError> {
-    let file = Tdb::open(path, hash_size, flags, OpenMode::Create).map_err(failed)?;
+    let file = Tdb::open(path, hash_size, flags, OpenMode::Create).map_err(not_opened)?;
     let Some(all) = file.try_lock_all().map_err(failed)? else {
         drop(file);
         return Err(locked(path));
@@ -58,7 +58,7 @@ pub(super) fn volatile(path: &str, hash_size: u32, flags: TdbFlags) -> Result<Td
     for lock in [OPEN_LOCK, TRANSACTION_LOCK] {
         nobody_has(path, lock, 1)?;
     }
-    let file = Tdb::open(path, hash_size, flags, OpenMode::Create).map_err(failed)?;
+    let file = Tdb::open(path, hash_size, flags, OpenMode::Create).map_err(not_opened)?;
     let Some(all) = file.try_lock_all().map_err(failed)? else {
         drop(file);
         return Err(locked(path));

@@ -274,7 +274,12 @@ impl Tdb {
         // SAFETY: the handle is open; this reads one field.
         let code = unsafe { tdb_sys::tdb_error(self.raw()) };
         let (complaint, os_then) = log::complaint();
-        let os = if os_then == 0 { os } else { os_then };
+        let os = match (os_then, os) {
+            // libtdb reserves space with a call that sets no errno.
+            (0, 0) if complaint.is_some() => reserve::ails(&self.path).unwrap_or(0),
+            (0, os) => os,
+            (os, _) => os,
+        };
         let kind = match Kind::from_code(code) {
             // What is simply not there libtdb does not complain about: the code is that of an inner search.
             Kind::NotFound if complaint.is_some() => Kind::Io,

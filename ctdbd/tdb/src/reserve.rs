@@ -15,6 +15,8 @@ const HEADER_BYTES: u64 = 168;
 const CHAIN_BYTES: u64 = 4;
 const DEFAULT_CHAINS: u32 = 131;
 const BLOCK_BYTES: u64 = 512;
+/// A file grows by more than this at a time.
+const PIECE_BYTES: u64 = 100 << 10;
 
 /// Fails if there is no room for a file that opening `path` with these flags would make, or make anew.
 pub(crate) fn check(path: &Path, hash_size: u32, flags: TdbFlags) -> io::Result<()> {
@@ -62,6 +64,11 @@ pub fn room_for(path: &Path, bytes: u64) -> io::Result<()> {
             e => Err(e),
         },
     }
+}
+
+/// What keeps the folder of `path` from taking another piece of a file, as an error number.
+pub(crate) fn ails(path: &Path) -> Option<i32> {
+    room_for(path, PIECE_BYTES).err()?.raw_os_error()
 }
 
 /// A file without a name; none where the file system has no such thing.

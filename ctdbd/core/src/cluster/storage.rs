@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use ctdb_protocol::types::NodeFlags;
+
 use super::{Cluster, flags};
 use crate::database::Databases;
 use crate::failover::service::Failover;
@@ -21,19 +23,44 @@ const FORGOTTEN_AFTER_S: f64 = 600.0;
 /// A recovery tries each database as often as this: then it is no accident.
 pub const TRIES: u32 = 3;
 
-/// What a database says when it could not be stored [`TRIES`] times in a row.
+/// What a database says when a recovery could not store or open it here [`TRIES`] times in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CannotStore {
-    /// Path of its file.
-    pub path: String,
+    /// What has to come true before this node comes back.
+    pub cure: Cure,
     /// Its name, and what happened.
     pub reason: String,
+}
+
+/// What ends a storage fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cure {
+    /// The disk takes the file of this path.
+    Stores(String),
+    /// The database of this name could be opened; that is tried all the time.
+    Opens(String),
+}
+
+impl Cure {
+    fn came_true(&self, cx: &Shared, databases: &Databases) -> Result<String, String> {
+        match self {
+            Self::Stores(path) => cx
+                .storage
+                .can_store(path)
+                .map(|()| format!("{path} can be stored again"))
+                .map_err(|error| error.to_string()),
+            Self::Opens(name) => match databases.busy.reason(name) {
+                None => Ok(format!("database {name} can be opened again")),
+                Some(reason) => Err(reason.to_owned()),
+            },
+        }
+    }
 }
 
 /// Why this node is banned by itself, and when it looks again.
 #[derive(Debug)]
 pub struct StorageFault {
-    path: String,
+    cure: Cure,
     look: Duration,
     timer: TimerId,
 }
@@ -66,7 +93,7 @@ impl Cluster {
         };
         self.storage.last = Some((look, cx.now.monotonic_us));
         cx.error(format!(
-            "This node cannot store databases and leaves the others to it: {}",
+            "This node cannot keep its databases and leaves the others to it: {}",
             what.reason
         ));
         let time_s = cx.tunables.recovery_ban_period();
@@ -76,7 +103,7 @@ impl Cluster {
         }
         let timer = cx.arm(look, Timer::StorageLook);
         self.storage.fault = Some(StorageFault {
-            path: what.path,
+            cure: what.cure,
             look,
             timer,
         });
@@ -87,18 +114,15 @@ impl Cluster {
         let Some(fault) = &mut self.storage.fault else {
             return;
         };
-        match cx.storage.can_store(&fault.path) {
-            Ok(()) if databases.freeze_all.complete => {
-                cx.error(format!(
-                    "{} can be stored again, this node comes back",
-                    fault.path
-                ));
+        match fault.cure.came_true(cx, databases) {
+            Ok(what) if databases.freeze_all.complete => {
+                cx.error(format!("{what}, this node comes back"));
                 self.end_ban(cx);
-                flags::set_own(cx, ctdb_protocol::types::NodeFlags::BANNED, false);
+                flags::set_own(cx, NodeFlags::BANNED, false);
             }
-            Ok(()) => fault.timer = cx.arm(FIRST_LOOK, Timer::StorageLook),
-            Err(error) => {
-                cx.warning(format!("This node stays banned: {error}"));
+            Ok(_) => fault.timer = cx.arm(FIRST_LOOK, Timer::StorageLook),
+            Err(why) => {
+                cx.warning(format!("This node stays banned: {why}"));
                 fault.timer = cx.arm(fault.look, Timer::StorageLook);
             }
         }

@@ -20,7 +20,7 @@ const REPLAY_DELAY: Duration = Duration::from_secs(1);
 /// Why a database was not attached, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttachError {
-    /// Somebody has its file locked; it can be tried again.
+    /// Somebody has its file locked, or the disk is full; it can be tried again.
     #[error("{0}")]
     Busy(String),
     /// It cannot be.
@@ -78,6 +78,9 @@ impl Databases {
                 cx.error(&text);
                 if let AttachError::Busy(reason) = &error {
                     self.open_later(cx, &request.name, request.kind, reason);
+                    if request.flags.contains(ControlFlags::ATTACH_RECOVERY) {
+                        self.missed_by_recovery(cx, &request.name);
+                    }
                 }
                 cx.refuse(asker, -1, &text);
             }

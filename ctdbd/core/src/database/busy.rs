@@ -1,5 +1,6 @@
-//! Databases that are wanted and cannot be opened, because somebody has their file locked. They are tried again
-//! until they can; meanwhile the rest of the node goes on.
+//! Databases that are wanted and cannot be opened, because somebody has their file locked or the disk is full. They are
+//! tried again until they can; meanwhile the rest of the node goes on. Only when a recovery wants one the node leaves
+//! the others to it, as nothing can be recovered on a part of the nodes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use ctdb_protocol::id::DbId;
 
 use super::Databases;
 use super::attach::AttachError;
+use crate::cluster::storage::{CannotStore, Cure, TRIES};
 use crate::shared::{Shared, Timer};
 use crate::store::Kind;
 use crate::timer::TimerId;
@@ -28,6 +30,8 @@ struct Wanted {
     kind: Kind,
     /// What is in the way.
     reason: String,
+    /// How many times in a row a recovery has wanted it.
+    recoveries: u32,
 }
 
 impl BusyFiles {
@@ -36,6 +40,12 @@ impl BusyFiles {
         self.wanted
             .iter()
             .map(|(name, wanted)| format!("database {name} cannot be attached: {}", wanted.reason))
+    }
+
+    /// What is in the way of a database; nothing if it is attached, or not wanted.
+    #[must_use]
+    pub fn reason(&self, name: &str) -> Option<&str> {
+        self.wanted.get(name).map(|wanted| wanted.reason.as_str())
     }
 
     /// A database is not wanted any more.
@@ -47,30 +57,61 @@ impl BusyFiles {
 impl Databases {
     /// Tries a database again later.
     pub(super) fn open_later(&mut self, cx: &mut Shared, name: &str, kind: Kind, reason: &str) {
-        let reason = reason.to_owned();
-        self.busy
+        let wanted = self
+            .busy
             .wanted
-            .insert(name.to_owned(), Wanted { kind, reason });
+            .entry(name.to_owned())
+            .or_insert_with(|| Wanted {
+                kind,
+                reason: String::new(),
+                recoveries: 0,
+            });
+        reason.clone_into(&mut wanted.reason);
         if self.busy.timer.is_none() {
             self.busy.timer = Some(cx.arm(AGAIN, Timer::BusyFiles));
+        }
+    }
+
+    /// A recovery has wanted one that cannot be opened.
+    pub(super) fn missed_by_recovery(&mut self, cx: &mut Shared, name: &str) {
+        let Some(wanted) = self.busy.wanted.get_mut(name) else {
+            return;
+        };
+        wanted.recoveries += 1;
+        if wanted.recoveries >= TRIES {
+            wanted.recoveries = 0;
+            cx.cannot_store = Some(CannotStore {
+                cure: Cure::Opens(name.to_owned()),
+                reason: format!("cannot attach database {name}: {}", wanted.reason),
+            });
         }
     }
 
     /// Time to try them.
     pub fn open_busy(&mut self, cx: &mut Shared) {
         self.busy.timer = None;
-        for (name, wanted) in std::mem::take(&mut self.busy.wanted) {
-            match self.attach_here(cx, &name, wanted.kind) {
-                Ok(_) => cx.notice(format!(
-                    "Database {name} is attached now, its file is locked no longer"
-                )),
+        let all: Vec<_> = self
+            .busy
+            .wanted
+            .iter()
+            .map(|(name, wanted)| (name.clone(), wanted.kind, wanted.reason.clone()))
+            .collect();
+        for (name, kind, before) in all {
+            match self.attach_here(cx, &name, kind) {
+                Ok(_) => {
+                    self.busy.wanted.remove(&name);
+                    cx.notice(format!(
+                        "Database {name} is attached now, nothing is in the way of its file any longer"
+                    ));
+                }
                 Err(AttachError::Busy(reason)) => {
-                    if reason != wanted.reason {
+                    if reason != before {
                         cx.error(format!("cannot attach database {name}: {reason}"));
                     }
-                    self.open_later(cx, &name, wanted.kind, &reason);
+                    self.open_later(cx, &name, kind, &reason);
                 }
                 Err(AttachError::Refused(reason)) => {
+                    self.busy.wanted.remove(&name);
                     cx.error(format!("cannot attach database {name}: {reason}"));
                 }
             }

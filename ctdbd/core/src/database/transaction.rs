@@ -6,7 +6,7 @@ use ctdb_protocol::types::{NodeFlags, TransDb};
 use super::record::read;
 use super::replace::Replacing;
 use super::{Databases, Db};
-use crate::cluster::storage::{CannotStore, TRIES};
+use crate::cluster::storage::{CannotStore, Cure, TRIES};
 use crate::shared::Shared;
 use crate::store::{Kind, StoreError, StoreResult, Table};
 
@@ -59,7 +59,7 @@ impl Db {
         if self.failed_stores >= TRIES {
             self.failed_stores = 0;
             cx.cannot_store = Some(CannotStore {
-                path: self.table.path().to_owned(),
+                cure: Cure::Stores(self.table.path().to_owned()),
                 reason,
             });
         }
@@ -91,8 +91,9 @@ impl Db {
         let Some(reason) = reason else { return };
         cx.error(format!(
             "persistent db '{}' is unhealthy: {reason}; it waits for the copy of another node. If there is none, \
-             bring a backup back with \"ctdb restoredb FILE\", or begin it anew with \"ctdb wipedb {}\"",
-            self.name, self.name
+             put a good file in its place, or begin anew with the empty one, and remove the state folder's \
+             persistent_health.tdb.{}",
+            self.name, cx.pnn
         ));
         self.emptied = self.is_empty();
         self.unhealthy = Some(reason);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A node whose disk takes nothing.
+//! A node whose disk takes nothing, or whose files somebody has locked.
 
 use bytes::Bytes;
 use ctdb_protocol::control::{
-    Control, DbAttachPersistent, DbFreeze, DbTransactionCommit, DbTransactionStart, GetBanState,
-    SetBanState, SetRecmode, WipeDatabase,
+    Control, DbAttach, DbAttachPersistent, DbFreeze, DbTransactionCommit, DbTransactionStart,
+    GetBanState, SetBanState, SetRecmode, WipeDatabase,
 };
 use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn};
+use ctdb_protocol::packet::{Packet, ReqControl};
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::text::Text;
-use ctdb_protocol::types::{BanState, NodeFlags, RecoveryMode, TransDb};
-use ctdb_protocol::wire::encode;
+use ctdb_protocol::types::{BanState, ControlFlags, NodeFlags, RecoveryMode, TransDb};
+use ctdb_protocol::wire::{Pad, encode};
 
 use super::{Cluster, pnn};
 
@@ -97,4 +98,35 @@ fn an_administrator_can_end_the_ban_and_a_second_fault_waits_longer() {
     assert!(is_banned(&cluster), "not after five seconds again");
     cluster.pass(6_000_000);
     assert!(!is_banned(&cluster));
+}
+
+#[test]
+fn a_node_whose_file_is_locked_leaves_only_when_a_recovery_wants_the_file() {
+    let mut cluster = Cluster::running(2);
+    let leader = cluster.connect(0);
+    cluster.files[1].locked.set(true);
+    cluster.must::<DbAttach>(leader, Pnn::CURRENT, &Text::from("v.tdb"));
+    cluster.pass(10_000_000);
+    assert!(!is_banned(&cluster), "the rest of the node goes on");
+    let attach = Packet::ReqControl(ReqControl {
+        opcode: DbAttach::CODE,
+        pad: Pad::ZERO,
+        srvid: Srvid(0),
+        client_id: ClientId(0),
+        flags: ControlFlags::ATTACH_RECOVERY,
+        data: Bytes::from(encode(&Text::from("v.tdb"))),
+    });
+    for attempt in 1..=3 {
+        assert!(!is_banned(&cluster), "before attempt {attempt}");
+        cluster.send(leader, pnn(1), &attach);
+    }
+    assert!(is_banned(&cluster), "nobody waits for it any longer");
+    let reason = &cluster.nodes[1].cluster.ban.as_ref().unwrap().reason;
+    assert!(reason.contains("v.tdb is locked by process 7"), "{reason}");
+    cluster.pass(400_000_000);
+    assert!(is_banned(&cluster));
+    cluster.files[1].locked.set(false);
+    cluster.pass(7_000_000);
+    assert!(!is_banned(&cluster));
+    assert_eq!(cluster.nodes[1].databases().map.len(), 1);
 }

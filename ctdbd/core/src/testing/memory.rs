@@ -28,6 +28,8 @@ pub(crate) struct Files {
     files: Rc<RefCell<BTreeMap<String, Rc<RefCell<File>>>>>,
     /// The disk has no room: transactions cannot be committed.
     pub(crate) full: Rc<Cell<bool>>,
+    /// Somebody has every file locked that is to be opened.
+    pub(crate) locked: Rc<Cell<bool>>,
 }
 
 const CHAINS: u32 = 7;
@@ -126,6 +128,9 @@ impl Files {
 
 impl Storage for MemoryStorage {
     fn open(&mut self, name: &str, _: Kind, _: u32, _: u32) -> Result<Box<dyn Table>, OpenError> {
+        if self.0.locked.get() {
+            return Err(OpenError::Busy(format!("{name} is locked by process 7")));
+        }
         Ok(Box::new(MemoryTable {
             path: name.to_owned(),
             file: self.0.file(name),
