@@ -17,7 +17,7 @@ import struct
 import sys
 import time
 
-SOCKET = "/run/ctdb/ctdbd.socket"
+SOCKET = os.environ.get("CTDB_SOCKET", "/run/ctdb/ctdbd.socket")
 MAGIC, VERSION = 0x43544442, 1
 MESSAGE, CONTROL, REPLY = 5, 7, 8
 CURRENT = 0xF0000001

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""gaps.py ADDRESS: watches packets from ADDRESS port or to port 4379 on this host, and prints after each keepalive
-and leader broadcast by how many seconds the latest one so far was late (both are due every second)."""
+"""gaps.py [--each] ADDRESS: watches packets from ADDRESS port or to port 4379 on this host, and prints after each keepalive
+and leader broadcast by how many seconds the latest one so far was late (both are due every second). With --each: of every keepalive that is late by more than half a second, the moment
+(microseconds since the machine's start) and by how many seconds."""
 import socket
 import struct
 import sys
@@ -29,11 +30,13 @@ def kinds(payload):
 
 
 def main():
-    address = socket.inet_aton(sys.argv[1])
+    address = socket.inet_aton(sys.argv[-1])
+    each = sys.argv[1] == "--each"
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
     listener.settimeout(0.2)
     last, worst = {}, 0.0
-    print("0.0", flush=True)
+    if not each:
+        print("0.0", flush=True)
     while True:
         try:
             packet = listener.recv(65536)
@@ -46,7 +49,12 @@ def main():
             head = (packet[0] & 15) * 4
             body = head + (packet[head + 12] >> 4) * 4
             for kind in kinds(packet[body:]):
+                gap = now - last.get(kind, now) - DUE
+                if each and kind == "keepalive" and gap > 0.5:
+                    print(f"{now * 1e6:.0f} {gap:.2f}", flush=True)
                 last[kind] = now
+        if each:
+            continue
         if late > worst + 0.01:
             worst = late
             print(f"{worst:.2f}", flush=True)
