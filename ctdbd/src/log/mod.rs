@@ -5,6 +5,7 @@
 
 mod bridge;
 mod destination;
+mod escape;
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -152,7 +153,7 @@ pub fn enabled(number: i32) -> bool {
     number <= current_level()
 }
 
-/// Writes one line (or several, under one header). Before [`init`] it goes to standard error.
+/// Writes one line (or several, under one header; see [`escape`] for what becomes of texts of others). Before [`init`] it goes to standard error.
 pub fn write(number: i32, text: &str) {
     if !enabled(number) {
         return;
@@ -163,7 +164,7 @@ pub fn write(number: i32, text: &str) {
             destination
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .write(number, text);
+                .write(number, &escape::escape(text));
         }
         None => say(text),
     }
