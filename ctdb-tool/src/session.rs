@@ -285,19 +285,14 @@ pub fn find(map: &NodeMap, pnn: Pnn) -> Option<&NodeAndFlags> {
 
 /// Nodes that take part in the databases, without `except`.
 pub fn active(map: &NodeMap, except: Option<Pnn>) -> Vec<Pnn> {
-    without(map, NodeFlags::INACTIVE, except)
+    map.without(NodeFlags::INACTIVE)
+        .filter(|pnn| Some(*pnn) != except)
+        .collect()
 }
 
 /// Nodes whose daemons can be reached.
 pub fn connected(map: &NodeMap) -> Vec<Pnn> {
-    without(map, NodeFlags::DISCONNECTED | NodeFlags::DELETED, None)
-}
-
-fn without(map: &NodeMap, flags: NodeFlags, except: Option<Pnn>) -> Vec<Pnn> {
-    map.nodes
-        .iter()
-        .filter(|node| !node.flags.intersects(flags) && Some(node.pnn) != except)
-        .map(|node| node.pnn)
+    map.without(NodeFlags::DISCONNECTED | NodeFlags::DELETED)
         .collect()
 }
 

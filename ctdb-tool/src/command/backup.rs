@@ -2,11 +2,10 @@
 //! A database into a file and back, and wiping one: on all active nodes at once, inside a recovery transaction.
 
 use super::control::generation;
-use super::database::{existing, opened};
+use super::database::{attached, existing, opened};
 use super::one;
 use crate::backup_file::{Buffer, Header, VERSION, Writer};
 use crate::failure::{Doing, Failure, Outcome, errno_of};
-use crate::local::attach::attach_control;
 use crate::output::Form;
 use crate::output::clock::stamp;
 use crate::output::record::Dump;
@@ -66,7 +65,7 @@ pub async fn backupdb(session: &mut Session, args: &[String]) -> Outcome {
     let mut writer = Writer::new(BufWriter::new(file), db.id, header).map_err(header_failed)?;
     let mut broken = None;
     let walked = open
-        .tdb
+        .tdb()
         .traverse_read(|key, value| match writer.push(key, value) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -159,10 +158,10 @@ pub async fn restoredb(session: &mut Session, args: &[String]) -> Outcome {
         stamp(header.time)
     ))?;
     let flags = DbFlags::from_bits_retain((header.flags & 0xFF) as u8);
-    let db = attach_control(session, &name, flags)
+    let db = attached(session, &name, flags)
         .await
         .doing(|| format!("Failed to attach to DB {name}"))?;
-    let replacement = Replacement::prepare(session, db.id, libc::ENOMEM).await?;
+    let replacement = Replacement::prepare(session, db.id(), libc::ENOMEM).await?;
     let done = replacement.run(session, Some((&mut file, &header))).await;
     finish(session, done, &format!("Database {name} restored")).await
 }
@@ -170,7 +169,7 @@ pub async fn restoredb(session: &mut Session, args: &[String]) -> Outcome {
 /// `ctdb wipedb`.
 pub async fn wipedb(session: &mut Session, args: &[String]) -> Outcome {
     let db = existing(session, one(args)?).await?;
-    attach_control(session, &db.name, db.flags)
+    attached(session, &db.name, db.flags)
         .await
         .doing(|| format!("Failed to attach to DB {}", db.name))?;
     let replacement = Replacement::prepare(session, db.id, libc::ENOMEM).await?;

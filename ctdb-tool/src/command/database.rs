@@ -4,11 +4,11 @@
 use super::{none, one};
 
 use crate::failure::{Doing, Failure, Outcome};
-use crate::local::attach::{OpenDb, attach_control};
 use crate::number;
 use crate::output::database::{DbLine, DbList, DbStatus};
 use crate::output::value::Named;
 use crate::session::Session;
+use ctdb_client::database::{Attached, Database as OpenDb, DatabaseError};
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::types::{DbFlags, NodeFlags, RecoveryMode};
@@ -70,10 +70,20 @@ pub async fn existing(session: &Session, wanted: &str) -> Result<Database, Failu
     ))
 }
 
+/// Attaches a database without opening its file. No step takes longer than `-t` says.
+pub async fn attached(
+    session: &Session,
+    name: &str,
+    flags: DbFlags,
+) -> Result<Attached, DatabaseError> {
+    Attached::new(&session.client, name, flags, Some(session.limit())).await
+}
+
 /// Attaches a database that is there already and opens its file.
 pub async fn opened(session: &Session, db: &Database) -> Result<OpenDb, Failure> {
-    crate::local::attach::attach(session, &db.name, db.flags)
+    attached(session, &db.name, db.flags)
         .await
+        .and_then(Attached::open)
         .doing(|| format!("Failed to attach to DB {}", db.name))
 }
 
@@ -169,7 +179,7 @@ pub async fn attach(session: &mut Session, args: &[String]) -> Outcome {
         [name, kind] => (name, kind_flag(kind).ok_or(Failure::Usage)?),
         _ => return Err(Failure::Usage),
     };
-    attach_control(session, name, flags).await?;
+    attached(session, name, flags).await?;
     Ok(0)
 }
 

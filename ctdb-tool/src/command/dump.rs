@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! All records of a database: of the cluster (`catdb`) or of this node's file (`cattdb`).
 
-use super::database::{existing, opened};
+use super::database::{attached, existing, opened};
 use super::one;
-use crate::failure::{Failure, Outcome};
-use crate::local::attach::attach_control;
+use crate::failure::{Doing, Failure, Outcome};
 use crate::output::record::Dump;
 use crate::session::{Session, code_of};
 use ctdb_protocol::control::TraverseStartExt;
@@ -17,9 +16,9 @@ use std::ops::ControlFlow;
 /// `ctdb catdb`.
 pub async fn catdb(session: &mut Session, args: &[String]) -> Outcome {
     let db = existing(session, one(args)?).await?;
-    attach_control(session, &db.name, db.flags)
+    attached(session, &db.name, db.flags)
         .await
-        .map_err(|f| f.and(format!("Failed to attach to DB {}", db.name)))?;
+        .doing(|| format!("Failed to attach to DB {}", db.name))?;
     let srvid = Srvid(Srvid::CLIENT_RANGE.0 | u64::from(std::process::id()));
     let mut inbox = session
         .client
@@ -77,7 +76,7 @@ pub async fn cattdb(session: &mut Session, args: &[String]) -> Outcome {
     let db = opened(session, &existing(session, one(args)?).await?).await?;
     let mut dump = Dump::new(&mut session.console.out, "record(s)")?;
     let mut broken = None;
-    let walked = db.tdb.traverse_read(|key, value| {
+    let walked = db.tdb().traverse_read(|key, value| {
         let shown = LtdbHeader::split(value)
             .map_err(|_| Failure::silent(libc::EMSGSIZE))
             .and_then(|(header, data)| dump.record(&header, key, data));

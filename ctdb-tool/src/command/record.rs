@@ -3,7 +3,6 @@
 
 use super::database::{opened, volatile};
 use crate::failure::{Doing, Failure, Outcome};
-use crate::local::record::fetch_lock;
 use crate::output::record::bytes_json;
 use crate::output::value::{Raw, WithText};
 use crate::parse;
@@ -17,11 +16,6 @@ pub fn typed(text: &str, what: &str) -> Result<Vec<u8>, Failure> {
     parse::data(text).doing(|| format!("Failed to parse {what} {text}"))
 }
 
-/// What C's `%s` shows of bytes: those before the first NUL.
-pub fn before_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
 /// `ctdb readkey`.
 pub async fn readkey(session: &mut Session, args: &[String]) -> Outcome {
     let (db, key_text, read_only) = match args {
@@ -31,20 +25,25 @@ pub async fn readkey(session: &mut Session, args: &[String]) -> Outcome {
     };
     let db = opened(session, &volatile(session, db).await?).await?;
     let key = typed(key_text, "key")?;
-    let data = fetch_lock(session, &db, &key, read_only)
+    let data = db
+        .fetch_lock(&key, read_only)
         .await
         .doing(|| format!("Failed to read record for key {key_text}"))?
         .data()
         .to_vec();
-    let mut text = format!("Data: size:{} ptr:[", data.len()).into_bytes();
-    text.extend_from_slice(before_nul(&data));
-    text.extend_from_slice(b"]\n");
+    let before = format!("Data: size:{} ptr:[", data.len());
+    show_data(session, &before, &data, "]\n")
+}
+
+/// Shows a record's data between two texts: those before the first NUL, as C's `%s` does; all of them as JSON.
+pub fn show_data(session: &mut Session, before: &str, data: &[u8], after: &str) -> Outcome {
+    let shown = data.split(|byte| *byte == 0).next().unwrap_or_default();
     session.console.out.show(&WithText {
         text: Raw {
             key: "data",
-            bytes: text,
+            bytes: [before.as_bytes(), shown, after.as_bytes()].concat(),
         },
-        value: json!({ "data": bytes_json(&data) }),
+        value: json!({ "data": bytes_json(data) }),
     })?;
     Ok(0)
 }
@@ -57,7 +56,7 @@ pub async fn writekey(session: &mut Session, args: &[String]) -> Outcome {
     let db = opened(session, &volatile(session, db_text).await?).await?;
     let key = typed(key_text, "key")?;
     let value = typed(value_text, "value")?;
-    fetch_lock(session, &db, &key, false)
+    db.fetch_lock(&key, false)
         .await
         // upstream names the database here
         .doing(|| format!("Failed to lock record for key {db_text}"))?
@@ -73,10 +72,10 @@ pub async fn deletekey(session: &mut Session, args: &[String]) -> Outcome {
     };
     let db = opened(session, &volatile(session, db).await?).await?;
     let key = typed(key_text, "key")?;
-    fetch_lock(session, &db, &key, false)
+    db.fetch_lock(&key, false)
         .await
         .doing(|| format!("Failed to fetch record for key {key_text}"))?
-        .delete(session)
+        .delete()
         .await
         .doing(|| format!("Failed to delete record for key {key_text}"))?;
     Ok(0)
@@ -90,7 +89,8 @@ pub async fn pushrecord(session: &mut Session, args: &[String]) -> Outcome {
     let db = opened(session, &volatile(session, db).await?).await?;
     let key = typed(key_text, "key")?;
     let value = typed(value_text, "value")?;
-    let mut record = fetch_lock(session, &db, &key, false)
+    let mut record = db
+        .fetch_lock(&key, false)
         .await
         .doing(|| format!("Failed to fetch record for key {key_text}"))?;
     // It cannot change any more: a recovery waits for the lock.
@@ -103,7 +103,7 @@ pub async fn pushrecord(session: &mut Session, args: &[String]) -> Outcome {
         .doing(|| format!("Failed to store record for key {key_text}"))?;
     let push = PushRecord {
         generation,
-        db_id: db.id,
+        db_id: db.id(),
         header,
         key: key.into(),
         value: value.into(),

@@ -1,43 +1,39 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Records of persistent and replicated databases, changed in transactions.
 
-use super::database::{opened, transactional};
-use super::record::{before_nul, typed};
+use super::database::{attached, opened, transactional};
+use super::record::{show_data, typed};
 use crate::failure::{Doing, Failure, Outcome, errno_of};
-use crate::local::attach::OpenDb;
-use crate::local::transaction::{Transaction, lock_database};
-use crate::output::record::bytes_json;
-use crate::output::value::{Raw, WithText};
 use crate::parse;
 use crate::session::Session;
-use serde_json::json;
+use ctdb_client::database::{Attached, Database, GLocks, Transaction};
+use ctdb_protocol::types::DbFlags;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
 async fn begin<'a>(
-    session: &Session,
-    db: &'a OpenDb,
-    locks: &'a OpenDb,
+    db: &'a Database,
+    locks: &'a GLocks,
     read_only: bool,
 ) -> Result<Transaction<'a>, Failure> {
-    Transaction::start(session, db, locks, read_only)
+    db.transaction(locks, read_only)
         .await
-        .doing(|| format!("Failed to start transaction on db {}", db.name))
+        .doing(|| format!("Failed to start transaction on db {}", db.name()))
 }
 
-async fn locks_for(session: &Session, db: &OpenDb) -> Result<OpenDb, Failure> {
-    lock_database(session, db)
+async fn locks_for(session: &Session, db: &Database) -> Result<GLocks, Failure> {
+    let name = db.name();
+    let locks = attached(session, GLocks::DATABASE, DbFlags::empty())
         .await
-        .doing(|| format!("Failed to start transaction on db {}", db.name))
+        .and_then(Attached::open)
+        .doing(|| format!("transaction_start: {name} attach g_lock.tdb failed"))
+        .doing(|| format!("Failed to start transaction on db {name}"))?;
+    Ok(GLocks::over(locks))
 }
 
-async fn commit(
-    session: &Session,
-    name: &str,
-    transaction: Transaction<'_>,
-) -> Result<(), Failure> {
+async fn commit(name: &str, transaction: Transaction<'_>) -> Result<(), Failure> {
     transaction
-        .commit(session)
+        .commit()
         .await
         .doing(|| format!("Failed to commit transaction on db {name}"))
 }
@@ -50,22 +46,13 @@ pub async fn pfetch(session: &mut Session, args: &[String]) -> Outcome {
     let db = opened(session, &transactional(session, db).await?).await?;
     let key = typed(key_text, "key")?;
     let locks = locks_for(session, &db).await?;
-    let transaction = begin(session, &db, &locks, true).await?;
+    let transaction = begin(&db, &locks, true).await?;
     let data = transaction
         .fetch(&key)
         .doing(|| format!("Failed to read record for key {key_text}"));
-    transaction.cancel(session).await?;
+    transaction.cancel().await?;
     let data = data?;
-    let mut text = before_nul(&data).to_vec();
-    text.push(b'\n');
-    session.console.out.show(&WithText {
-        text: Raw {
-            key: "data",
-            bytes: text,
-        },
-        value: json!({ "data": bytes_json(&data) }),
-    })?;
-    Ok(0)
+    show_data(session, "", &data, "\n")
 }
 
 /// `ctdb pstore`.
@@ -97,18 +84,18 @@ pub async fn pdelete(session: &mut Session, args: &[String]) -> Outcome {
 
 async fn change(
     session: &Session,
-    db: &OpenDb,
+    db: &Database,
     key: &[u8],
     value: &[u8],
     doing: impl FnOnce() -> String,
 ) -> Outcome {
     let locks = locks_for(session, db).await?;
-    let mut transaction = begin(session, db, &locks, false).await?;
+    let mut transaction = begin(db, &locks, false).await?;
     if let Err(failure) = transaction.store(key, value) {
-        transaction.cancel(session).await?;
-        return Err(failure.and(doing()));
+        transaction.cancel().await?;
+        return Err(Failure::from(failure).and(doing()));
     }
-    commit(session, &db.name, transaction).await?;
+    commit(db.name(), transaction).await?;
     Ok(0)
 }
 
@@ -130,12 +117,12 @@ pub async fn ptrans(session: &mut Session, args: &[String]) -> Outcome {
     };
     let db = opened(session, &db).await?;
     let locks = locks_for(session, &db).await?;
-    let mut transaction = begin(session, &db, &locks, false).await?;
+    let mut transaction = begin(&db, &locks, false).await?;
     if let Err(failure) = store_lines(session, &mut transaction, input) {
-        transaction.cancel(session).await?;
+        transaction.cancel().await?;
         return Err(failure);
     }
-    commit(session, &db.name, transaction).await?;
+    commit(db.name(), transaction).await?;
     Ok(0)
 }
 

@@ -185,6 +185,16 @@ impl NodeFlags {
     }
 }
 
+impl NodeMap {
+    /// The nodes that have none of these flags.
+    pub fn without(&self, flags: NodeFlags) -> impl Iterator<Item = Pnn> + '_ {
+        self.nodes
+            .iter()
+            .filter(move |node| !node.flags.intersects(flags))
+            .map(|node| node.pnn)
+    }
+}
+
 impl Capabilities {
     /// What a node has unless configured otherwise.
     pub const DEFAULT: Self = Self::RECMASTER.union(Self::LMASTER).union(Self::FEATURES);

@@ -14,7 +14,7 @@ use ctdb_protocol::wire::{Pad, all};
 use ctdb_protocol::{Pnn, encode};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Database, DatabaseError, LockedRecord};
+use super::{Database, DatabaseError, LockStep, LockedRecord, Part};
 use crate::Client;
 
 /// How long a lock that is held is left alone before it is tried again.
@@ -40,14 +40,23 @@ enum Turn {
 }
 
 impl GLocks {
+    /// The database's name. It is volatile.
+    pub const DATABASE: &str = "g_lock.tdb";
+
     /// Attaches the database. Once per process: it cannot be opened twice.
     ///
     /// # Errors
     /// As [`Client::attach`].
     pub async fn open(client: &Client) -> Result<Self, DatabaseError> {
-        let db = client.attach("g_lock.tdb", DbFlags::empty()).await?;
+        let db = client.attach(Self::DATABASE, DbFlags::empty()).await?;
+        Ok(Self::over(db))
+    }
+
+    /// The locks in [`GLocks::DATABASE`], opened.
+    #[must_use]
+    pub fn over(db: Database) -> Self {
         let turns = RefCell::default();
-        Ok(Self { db, turns })
+        Self { db, turns }
     }
 
     /// This process as a holder; `task` tells apart what it holds at the same time.
@@ -62,7 +71,7 @@ impl GLocks {
         }
     }
 
-    /// Waits for a lock.
+    /// Waits for a lock; removes holders whose processes are gone. Answers to `ctdb_g_lock_lock`.
     ///
     /// # Errors
     /// When `holder` has it already, or the database does not do.
@@ -72,7 +81,25 @@ impl GLocks {
         holder: ServerId,
         kind: GLockKind,
     ) -> Result<(), DatabaseError> {
-        let key = key(name);
+        let taken = self.take(key(name), holder, kind).await;
+        taken.map_err(|source| failed(name, LockStep::Take, source))
+    }
+
+    /// Lets a lock go. Answers to `ctdb_g_lock_unlock`.
+    ///
+    /// # Errors
+    /// When the database does not do.
+    pub async fn unlock(&self, name: &str, holder: &ServerId) -> Result<(), DatabaseError> {
+        let released = self.remove(&key(name), holder).await;
+        released.map_err(|source| failed(name, LockStep::Release, source))
+    }
+
+    async fn take(
+        &self,
+        key: Vec<u8>,
+        holder: ServerId,
+        kind: GLockKind,
+    ) -> Result<(), DatabaseError> {
         let turn = self.turns.borrow_mut().remove(&key);
         if let Some(Turn::Others { until }) = turn {
             sleep_until(until).await;
@@ -81,7 +108,7 @@ impl GLocks {
             let mut record = self.db.fetch_lock(&key, false).await?;
             let mut list = self.list(&record)?;
             if list.0.iter().any(|lock| lock.sid == holder) {
-                return Err(self.db.kind("deadlock: this process holds the lock"));
+                return Err(DatabaseError::Deadlock);
             }
             let Some(rival) = list
                 .0
@@ -110,21 +137,13 @@ impl GLocks {
         }
     }
 
-    /// Lets a lock go.
-    ///
-    /// # Errors
-    /// When the database does not do.
-    pub async fn unlock(&self, name: &str, holder: &ServerId) -> Result<(), DatabaseError> {
-        self.remove(&key(name), holder).await
-    }
-
     async fn remove(&self, key: &[u8], holder: &ServerId) -> Result<(), DatabaseError> {
         let mut record = self.db.fetch_lock(key, false).await?;
         self.note_rivals(key, record.header().rsn);
         let mut list = self.list(&record)?;
         list.0.retain(|lock| lock.sid != *holder);
         if list.0.is_empty() {
-            record.delete()
+            record.delete_soon()
         } else {
             record.store(&encode(&list))
         }
@@ -142,7 +161,7 @@ impl GLocks {
     }
 
     fn list(&self, record: &LockedRecord<'_>) -> Result<GLockList, DatabaseError> {
-        all(record.data()).map_err(|source| self.db.malformed("list of lock holders", source))
+        all(record.data()).map_err(|source| self.db.malformed(Part::Holders, source))
     }
 
     /// Does the holder's process still live?
@@ -157,6 +176,14 @@ impl GLocks {
             .await
             .map_err(|source| self.db.control_error(source))?;
         Ok(status == 0)
+    }
+}
+
+fn failed(lock: &str, step: LockStep, source: DatabaseError) -> DatabaseError {
+    DatabaseError::Lock {
+        lock: lock.to_owned(),
+        step,
+        source: Box::new(source),
     }
 }
 

@@ -10,7 +10,7 @@ use ctdb_protocol::types::{GLockKind, LtdbHeader, MarshallBuffer, ServerId};
 use ctdb_protocol::wire::all;
 use tokio::time::sleep;
 
-use super::{Database, DatabaseError, GLocks};
+use super::{Database, DatabaseError, GLocks, Part, TransactionStep};
 
 /// Counts the transactions of a database; the NUL belongs to the key.
 const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
@@ -27,12 +27,32 @@ pub struct Transaction<'a> {
     name: String,
     holder: ServerId,
     readonly: bool,
-    /// What was changed, with the headers to be.
-    changed: BTreeMap<Vec<u8>, (LtdbHeader, Vec<u8>)>,
+    /// What was changed, in that order: the files of all nodes get the records in it.
+    changed: Vec<Change>,
+    by_key: BTreeMap<Vec<u8>, usize>,
+}
+
+/// A record that was changed.
+#[derive(Debug)]
+struct Change {
+    key: Vec<u8>,
+    /// The header to be.
+    header: LtdbHeader,
+    data: Vec<u8>,
+    /// Was it in the file before?
+    existed: bool,
+}
+
+impl Change {
+    /// Is there something to commit? A record that came and went inside the transaction must not
+    /// be deleted from the files.
+    fn lasts(&self) -> bool {
+        self.existed || !self.data.is_empty()
+    }
 }
 
 impl Database {
-    /// Begins a transaction; waits for others.
+    /// Begins a transaction; waits for others. Answers to `ctdb_transaction_start`.
     ///
     /// # Errors
     /// When the database is volatile, or the lock cannot be had.
@@ -51,15 +71,25 @@ impl Database {
         } else {
             GLockKind::WRITE
         };
-        locks.lock(&name, holder, kind).await?;
+        let locked = locks.lock(&name, holder, kind).await;
+        locked.map_err(|source| self.transaction_error(TransactionStep::Start, source))?;
         Ok(Transaction {
             db: self,
             locks,
             name,
             holder,
             readonly,
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
+            by_key: BTreeMap::new(),
         })
+    }
+
+    fn transaction_error(&self, step: TransactionStep, source: DatabaseError) -> DatabaseError {
+        DatabaseError::Transaction {
+            name: self.name.clone(),
+            step,
+            source: Box::new(source),
+        }
     }
 }
 
@@ -69,10 +99,14 @@ impl Transaction<'_> {
     /// # Errors
     /// When the file cannot be read.
     pub fn fetch(&self, key: &[u8]) -> Result<Vec<u8>, DatabaseError> {
-        Ok(self.record(key)?.1)
+        match self.by_key.get(key) {
+            Some(index) => Ok(self.changed[*index].data.clone()),
+            None => Ok(self.db.fetch_local(key)?.1),
+        }
     }
 
-    /// Changes a record. The same data again is no change.
+    /// Changes a record: its version goes up by one each time, as upstream's does. The same data
+    /// again is no change. Answers to `ctdb_transaction_store_record`.
     ///
     /// # Errors
     /// When the transaction only reads, or the file cannot be read.
@@ -80,16 +114,29 @@ impl Transaction<'_> {
         if self.readonly {
             return Err(self.db.kind("the transaction is read-only"));
         }
-        let (mut header, old) = self.record(key)?;
+        if let Some(index) = self.by_key.get(key) {
+            let change = &mut self.changed[*index];
+            if change.data != data {
+                data.clone_into(&mut change.data);
+                change.header.rsn += 1;
+            }
+            return Ok(());
+        }
+        let stored = self.db.stored(key)?;
+        let existed = stored.is_some();
+        let (mut header, old) = stored.unwrap_or_else(Database::missing);
         if old == data {
             return Ok(());
         }
         header.dmaster = self.db.pnn;
-        // A second change goes out with the first: the record's version goes up by one.
-        if !self.changed.contains_key(key) {
-            header.rsn += 1;
-        }
-        self.changed.insert(key.to_vec(), (header, data.to_vec()));
+        header.rsn += 1;
+        self.by_key.insert(key.to_vec(), self.changed.len());
+        self.changed.push(Change {
+            key: key.to_vec(),
+            header,
+            data: data.to_vec(),
+            existed,
+        });
         Ok(())
     }
 
@@ -102,82 +149,85 @@ impl Transaction<'_> {
     }
 
     /// Commits the changes on all nodes, tries again after recoveries, and lets the lock go.
+    /// Answers to `ctdb_transaction_commit`.
     ///
     /// # Errors
     /// When the commit fails for good. The lock is let go in any case.
     pub async fn commit(mut self) -> Result<(), DatabaseError> {
-        let committed = match self.readonly || self.changed.is_empty() {
-            true => Ok(()),
-            false => self.commit_changes().await,
-        };
-        let unlocked = self.locks.unlock(&self.name, &self.holder).await;
+        if self.changed.is_empty() {
+            return self.cancel().await;
+        }
+        let committed = self.commit_changes().await;
+        let unlocked = self.unlock(TransactionStep::EndCommitted).await;
         committed.and(unlocked)
     }
 
-    /// Drops the changes and lets the lock go.
+    /// Drops the changes and lets the lock go. Answers to `ctdb_transaction_cancel`.
     ///
     /// # Errors
     /// When the lock cannot be let go.
     pub async fn cancel(self) -> Result<(), DatabaseError> {
-        self.locks.unlock(&self.name, &self.holder).await
+        self.unlock(TransactionStep::EndCancelled).await
+    }
+
+    async fn unlock(&self, step: TransactionStep) -> Result<(), DatabaseError> {
+        let unlocked = self.locks.unlock(&self.name, &self.holder).await;
+        unlocked.map_err(|source| self.db.transaction_error(step, source))
     }
 
     async fn commit_changes(&mut self) -> Result<(), DatabaseError> {
         let before = self.sequence()?;
         self.store(SEQUENCE_KEY, &(before + 1).to_ne_bytes())?;
         let mut records = MarshallBuffer::new(self.db.id);
-        for (key, (header, data)) in &self.changed {
-            records.push_with_header(ReqId(0), header, key, data);
+        for change in self.changed.iter().filter(|change| change.lasts()) {
+            records.push_with_header(ReqId(0), &change.header, &change.key, &change.data);
         }
         loop {
-            let (status, _) = self
+            let asked = self
                 .db
                 .client
-                .control_status::<Trans3Commit>(self.db.pnn, &records)
-                .await
-                .map_err(|source| self.db.control_error(source))?;
+                .control_status::<Trans3Commit>(self.db.pnn, &records);
+            let (status, _) = asked.await.map_err(|source| {
+                let source = self.db.control_error(source);
+                self.db.transaction_error(TransactionStep::Commit, source)
+            })?;
             if status == 0 {
                 return Ok(());
             }
             // A recovery came in between, and either carried the commit through or dropped it.
-            match self.sequence_on_disk()? {
+            match self.sequence()? {
                 now if now == before => sleep(RETRY).await,
-                // Who lost the lock with a node may have been overtaken by another commit.
+                // Whoever lost the lock with a node may have been overtaken by another commit.
                 now if now == before + 1 && self.on_disk()? => return Ok(()),
-                _ => return Err(self.db.kind("somebody else committed in between")),
+                now => {
+                    let name = self.db.name.clone();
+                    return Err(DatabaseError::Overtaken { name, before, now });
+                }
             }
         }
     }
 
     /// Does the file hold what was to be committed?
     fn on_disk(&self) -> Result<bool, DatabaseError> {
-        for (key, (_, data)) in &self.changed {
-            if self.db.fetch_local(key)?.1 != *data {
+        for change in self.changed.iter().filter(|change| change.lasts()) {
+            if self.db.fetch_local(&change.key)?.1 != change.data {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    fn record(&self, key: &[u8]) -> Result<(LtdbHeader, Vec<u8>), DatabaseError> {
-        match self.changed.get(key) {
-            Some(record) => Ok(record.clone()),
-            None => self.db.fetch_local(key),
-        }
-    }
-
+    /// How often the database was committed to, by its file.
     fn sequence(&self) -> Result<u64, DatabaseError> {
-        self.number(&self.record(SEQUENCE_KEY)?.1)
-    }
-
-    fn sequence_on_disk(&self) -> Result<u64, DatabaseError> {
-        self.number(&self.db.fetch_local(SEQUENCE_KEY)?.1)
-    }
-
-    fn number(&self, data: &[u8]) -> Result<u64, DatabaseError> {
-        if data.is_empty() {
-            return Ok(0);
-        }
-        all(data).map_err(|source| self.db.malformed("sequence number", source))
+        let read = self.db.fetch_local(SEQUENCE_KEY).and_then(|(_, data)| {
+            if data.is_empty() {
+                return Ok(0);
+            }
+            all(&data).map_err(|source| self.db.malformed(Part::Sequence, source))
+        });
+        read.map_err(|source| {
+            let step = TransactionStep::ReadSequence;
+            self.db.transaction_error(step, source)
+        })
     }
 }
