@@ -8,7 +8,7 @@ use crate::session::Session;
 use ctdb_client::inquiry::monitor_line;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
-use ctdb_protocol::types::{NodeMap, RunState, SockAddr};
+use ctdb_protocol::types::{NodeFlags, NodeMap, RunState, SockAddr};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,10 +37,10 @@ pub async fn of_nodes(session: &mut Session, map: &NodeMap, lines: &[NodeLine]) 
 
 /// What nodes of ours know of themselves.
 async fn answers(session: &mut Session, lines: &[NodeLine]) -> BTreeMap<Pnn, Value> {
-    let silent = node::DELETED | node::DISCONNECTED | node::UNKNOWN;
+    let silent = NodeFlags::DELETED | NodeFlags::DISCONNECTED | node::UNKNOWN;
     let nodes: Vec<Pnn> = lines
         .iter()
-        .filter(|line| line.flags & silent == 0)
+        .filter(|line| !line.flags.intersects(silent))
         .map(|line| Pnn(line.pnn))
         .collect();
     // A question that cannot be asked is no problem of the nodes.
@@ -64,18 +64,18 @@ async fn of_node(
     answer: Option<&Value>,
 ) -> Vec<String> {
     let pnn = Pnn(line.pnn);
-    let has = |flag| line.flags & flag != 0;
-    if has(node::DELETED) {
+    let has = |flag| line.flags.intersects(flag);
+    if has(NodeFlags::DELETED) {
         return Vec::new();
     }
-    if has(node::DISCONNECTED) {
+    if has(NodeFlags::DISCONNECTED) {
         return vec![disconnected(addr).await];
     }
     let mut reasons = Vec::new();
     if has(node::UNKNOWN) {
         reasons.push(starting(session).await);
     }
-    if has(node::BANNED) {
+    if has(NodeFlags::BANNED) {
         let mut text = banned(session, pnn).await;
         // C nodes do not tell.
         if let Some(cause) = answer.and_then(|answer| answer["ban_reason"].as_str()) {
@@ -83,17 +83,17 @@ async fn of_node(
         }
         reasons.push(text);
     }
-    if has(node::STOPPED) {
+    if has(NodeFlags::STOPPED) {
         reasons.push(format!(
             "stopped by an administrator, until ctdb -n {pnn} continue"
         ));
     }
-    if has(node::DISABLED) {
+    if has(NodeFlags::PERMANENTLY_DISABLED) {
         reasons.push(format!(
             "disabled by an administrator, until ctdb -n {pnn} enable"
         ));
     }
-    if has(node::UNHEALTHY) {
+    if has(NodeFlags::UNHEALTHY) {
         reasons.push(unhealthy(session, pnn, answer));
     }
     if line.partially_online {

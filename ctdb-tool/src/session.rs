@@ -235,7 +235,7 @@ impl Session {
             .flags
             .intersects(NodeFlags::DISCONNECTED | NodeFlags::DELETED)
         {
-            let state = flag_names(node.flags.bits());
+            let state = flag_names(node.flags);
             return Err(Failure::say(1, format!("Node {pnn} has status {state}")));
         }
         Ok(pnn)

@@ -73,7 +73,7 @@ pub async fn nodestatus(session: &mut Session, args: &[String]) -> Outcome {
         headline,
     };
     session.console.out.show(&list)?;
-    Ok(list.combined_flags() as i32)
+    Ok(list.combined_flags().bits() as i32)
 }
 
 /// The nodes that an argument names: none for the node of `-n`, `all`, or numbers with commas.
@@ -124,12 +124,12 @@ pub async fn node_lines(
         if starting && !known {
             node::UNKNOWN
         } else {
-            node.flags.bits()
+            node.flags
         }
     };
     let healthy: Vec<Pnn> = nodes
         .iter()
-        .filter(|n| flags(n) == 0)
+        .filter(|n| flags(n).is_empty())
         .map(|n| n.pnn)
         .collect();
     let wait = session.limit().min(IFACES_WAIT);

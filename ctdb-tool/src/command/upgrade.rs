@@ -7,7 +7,7 @@ use super::none;
 use super::status::node_lines;
 use crate::failure::{Failure, Outcome};
 use crate::inquiry;
-use crate::output::node::{self, NodeLine};
+use crate::output::node::NodeLine;
 use crate::output::{Report, Rows};
 use crate::packages;
 use crate::reasons;
@@ -17,7 +17,7 @@ use ctdb_config::tunables::Tunables;
 use ctdb_core::transport::SUPPORTED_MINORS;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
-use ctdb_protocol::types::RunState;
+use ctdb_protocol::types::{NodeFlags, RunState};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -42,7 +42,7 @@ struct Speaker {
     pnn: Pnn,
     address: String,
     state: String,
-    flags: u32,
+    flags: NodeFlags,
     program: Program,
     /// `MAJOR.MINOR` of Samba: its own of ours, of a C node what a node of ours has heard from it.
     speaks: Option<String>,
@@ -60,7 +60,7 @@ impl Speaker {
     }
 
     fn deleted(&self) -> bool {
-        self.flags & node::DELETED != 0
+        self.flags.contains(NodeFlags::DELETED)
     }
 
     fn json(&self) -> Value {
@@ -279,7 +279,7 @@ fn of_nodes(speakers: &[Speaker]) -> Vec<String> {
     let present: Vec<&Speaker> = speakers.iter().filter(|s| !s.deleted()).collect();
     let mut stops: Vec<String> = present
         .iter()
-        .filter(|s| s.flags != 0)
+        .filter(|s| !s.flags.is_empty())
         .map(|s| format!("node {} is {}", s.pnn, s.state))
         .collect();
     if present.len() == 1 {
@@ -392,7 +392,7 @@ mod tests {
             pnn: Pnn(pnn),
             address: format!("10.0.0.{pnn}"),
             state: "OK".to_owned(),
-            flags: 0,
+            flags: NodeFlags::empty(),
             program,
             speaks: speaks.map(str::to_owned),
             protocol: None,
@@ -433,7 +433,7 @@ mod tests {
         settings.iter_mut().for_each(|s| s.mixed_allowed = true);
         assert_eq!(of_versions(&nodes, &settings), [""; 0]);
 
-        nodes[2].flags = node::STOPPED;
+        nodes[2].flags = NodeFlags::STOPPED;
         nodes[2].state = "STOPPED|INACTIVE".to_owned();
         assert_eq!(of_nodes(&nodes), ["node 2 is STOPPED|INACTIVE"]);
         assert_eq!(of_nodes(&nodes[..1]).len(), 1, "alone");

@@ -2,43 +2,30 @@
 //! Nodes, as `status` and `nodestatus` show them.
 
 use super::{Report, Rows, bit};
+use ctdb_protocol::types::NodeFlags;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
 /// The flag the tool itself sets on remote nodes while the local daemon is still starting.
-pub const UNKNOWN: u32 = 0x40;
-/// Not reachable over the network.
-pub const DISCONNECTED: u32 = 0x01;
-/// A monitor event failed.
-pub const UNHEALTHY: u32 = 0x02;
-/// Disabled by the administrator.
-pub const DISABLED: u32 = 0x04;
-/// Banned.
-pub const BANNED: u32 = 0x08;
-/// Commented out in the nodes file.
-pub const DELETED: u32 = 0x10;
-/// Stopped by the administrator.
-pub const STOPPED: u32 = 0x20;
-/// Takes no part in the databases.
-pub const INACTIVE: u32 = DISCONNECTED | DELETED | BANNED | STOPPED;
+pub const UNKNOWN: NodeFlags = NodeFlags::from_bits_retain(0x40);
 
 /// Name of each flag, in the order of the text form. `INACTIVE` is shown when any of its parts is set.
-const NAMES: [(u32, &str); 8] = [
-    (DISCONNECTED, "DISCONNECTED"),
+const NAMES: [(NodeFlags, &str); 8] = [
+    (NodeFlags::DISCONNECTED, "DISCONNECTED"),
     (UNKNOWN, "UNKNOWN"),
-    (DISABLED, "DISABLED"),
-    (BANNED, "BANNED"),
-    (UNHEALTHY, "UNHEALTHY"),
-    (DELETED, "DELETED"),
-    (STOPPED, "STOPPED"),
-    (INACTIVE, "INACTIVE"),
+    (NodeFlags::PERMANENTLY_DISABLED, "DISABLED"),
+    (NodeFlags::BANNED, "BANNED"),
+    (NodeFlags::UNHEALTHY, "UNHEALTHY"),
+    (NodeFlags::DELETED, "DELETED"),
+    (NodeFlags::STOPPED, "STOPPED"),
+    (NodeFlags::INACTIVE, "INACTIVE"),
 ];
 
 /// `OK`, or the names of the flags with `|` between them.
-pub fn flag_names(flags: u32) -> String {
+pub fn flag_names(flags: NodeFlags) -> String {
     let names: Vec<&str> = NAMES
         .iter()
-        .filter(|(bits, _)| flags & bits != 0)
+        .filter(|(bits, _)| flags.intersects(*bits))
         .map(|(_, name)| *name)
         .collect();
     if names.is_empty() {
@@ -56,7 +43,7 @@ pub struct NodeLine {
     /// Its address, without port.
     pub address: String,
     /// Its state.
-    pub flags: u32,
+    pub flags: NodeFlags,
     /// Healthy, but an interface for public addresses is down.
     pub partially_online: bool,
     /// Whether it is the node that was asked.
@@ -74,21 +61,21 @@ impl NodeLine {
     }
 
     fn deleted(&self) -> bool {
-        self.flags & DELETED != 0
+        self.flags.contains(NodeFlags::DELETED)
     }
 
     fn row(&self) -> Vec<String> {
         let mut row = vec![self.pnn.to_string(), self.address.clone()];
         for flag in [
-            DISCONNECTED,
+            NodeFlags::DISCONNECTED,
             UNKNOWN,
-            BANNED,
-            DISABLED,
-            UNHEALTHY,
-            STOPPED,
-            INACTIVE,
+            NodeFlags::BANNED,
+            NodeFlags::PERMANENTLY_DISABLED,
+            NodeFlags::UNHEALTHY,
+            NodeFlags::STOPPED,
+            NodeFlags::INACTIVE,
         ] {
-            row.push(bit(self.flags & flag != 0));
+            row.push(bit(self.flags.intersects(flag)));
         }
         row.push(bit(self.partially_online));
         row.push(if self.this_node { "Y" } else { "N" }.to_owned());
@@ -98,14 +85,19 @@ impl NodeLine {
     fn json(&self) -> Value {
         let flags: Map<String, Value> = NAMES
             .iter()
-            .map(|(bits, name)| (name.to_ascii_lowercase(), json!(self.flags & bits != 0)))
+            .map(|(bits, name)| {
+                (
+                    name.to_ascii_lowercase(),
+                    json!(self.flags.intersects(*bits)),
+                )
+            })
             .collect();
         json!({
             "pnn": self.pnn,
             "address": self.address,
             "partially_online": self.partially_online,
-            "flags_raw": self.flags,
-            "flags_ok": self.flags == 0,
+            "flags_raw": self.flags.bits(),
+            "flags_ok": self.flags.is_empty(),
             "flags": flags,
             "this_node": self.this_node,
         })
@@ -123,11 +115,11 @@ pub struct NodeList {
 
 impl NodeList {
     /// The exit status of `nodestatus`: the flags of all nodes together.
-    pub fn combined_flags(&self) -> u32 {
+    pub fn combined_flags(&self) -> NodeFlags {
         self.nodes
             .iter()
             .filter(|n| !n.deleted())
-            .fold(0, |all, n| all | n.flags)
+            .fold(NodeFlags::empty(), |all, n| all | n.flags)
     }
 
     fn deleted(&self) -> usize {
@@ -335,7 +327,11 @@ mod tests {
             this_node: pnn == 0,
         };
         NodeList {
-            nodes: vec![line(0, 0), line(1, BANNED | UNHEALTHY), line(2, DELETED)],
+            nodes: vec![
+                line(0, NodeFlags::empty()),
+                line(1, NodeFlags::BANNED | NodeFlags::UNHEALTHY),
+                line(2, NodeFlags::DELETED),
+            ],
             headline: true,
         }
     }
@@ -354,7 +350,7 @@ mod tests {
 
     #[test]
     fn exit_status_is_all_flags_of_live_nodes() {
-        assert_eq!(list().combined_flags(), BANNED | UNHEALTHY);
+        assert_eq!(list().combined_flags().bits(), 0x0a);
     }
 
     #[test]
