@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::conf::{Conf, Value};
 use crate::level::Level;
-use crate::options;
+use crate::options::{self, Key};
 use crate::paths::Paths;
 use crate::release::Release;
 use crate::report::{LoadError, Report};
@@ -142,49 +142,47 @@ impl Config {
         let get = Get(conf);
         Self {
             logging: Logging {
-                location: get.text("logging", "location").unwrap_or_default(),
-                log_level: get.text("logging", "log level").unwrap_or_default(),
+                location: get.text(options::LOG_LOCATION).unwrap_or_default(),
+                log_level: get.text(options::LOG_LEVEL).unwrap_or_default(),
             },
             cluster: Cluster {
-                transport: get.text("cluster", "transport").unwrap_or_default(),
-                node_address: get
-                    .text("cluster", "node address")
-                    .and_then(|t| t.parse().ok()),
+                transport: get.text(options::TRANSPORT).unwrap_or_default(),
+                node_address: get.text(options::NODE_ADDRESS).and_then(|t| t.parse().ok()),
                 cluster_lock: get
-                    .text("cluster", "cluster lock")
-                    .or_else(|| get.text("cluster", "recovery lock")),
-                nodes_list: get.text("cluster", "nodes list"),
-                leader_timeout_s: get.number("cluster", "leader timeout"),
-                leader_capability: get.flag("cluster", "leader capability"),
+                    .text(options::CLUSTER_LOCK)
+                    .or_else(|| get.text(options::RECOVERY_LOCK)),
+                nodes_list: get.text(options::NODES_LIST),
+                leader_timeout_s: get.number(options::LEADER_TIMEOUT),
+                leader_capability: get.flag(options::LEADER_CAPABILITY),
             },
             database: Database {
-                volatile_dir: get.path("database", "volatile database directory"),
-                persistent_dir: get.path("database", "persistent database directory"),
-                state_dir: get.path("database", "state database directory"),
-                lock_debug_script: get.text("database", "lock debug script"),
-                tdb_mutexes: get.flag("database", "tdb mutexes"),
+                volatile_dir: get.path(options::VOLATILE_DATABASE_DIRECTORY),
+                persistent_dir: get.path(options::PERSISTENT_DATABASE_DIRECTORY),
+                state_dir: get.path(options::STATE_DATABASE_DIRECTORY),
+                lock_debug_script: get.text(options::LOCK_DEBUG_SCRIPT),
+                tdb_mutexes: get.flag(options::TDB_MUTEXES),
             },
             event: Event {
-                debug_script: get.text("event", "debug script"),
+                debug_script: get.text(options::DEBUG_SCRIPT),
             },
             failover: Failover {
-                disabled: get.flag("failover", "disabled"),
-                shutdown_extra_timeout_s: get.number("failover", "shutdown extra timeout"),
-                shutdown_failover_timeout_s: get.number("failover", "shutdown failover timeout"),
+                disabled: get.flag(options::FAILOVER_DISABLED),
+                shutdown_extra_timeout_s: get.number(options::SHUTDOWN_EXTRA_TIMEOUT),
+                shutdown_failover_timeout_s: get.number(options::SHUTDOWN_FAILOVER_TIMEOUT),
             },
             legacy: Legacy {
-                realtime_scheduling: get.flag("legacy", "realtime scheduling"),
-                lmaster_capability: get.flag("legacy", "lmaster capability"),
-                start_as_stopped: get.flag("legacy", "start as stopped"),
-                start_as_disabled: get.flag("legacy", "start as disabled"),
-                script_log_level: get.text("legacy", "script log level").unwrap_or_default(),
+                realtime_scheduling: get.flag(options::REALTIME_SCHEDULING),
+                lmaster_capability: get.flag(options::LMASTER_CAPABILITY),
+                start_as_stopped: get.flag(options::START_AS_STOPPED),
+                start_as_disabled: get.flag(options::START_AS_DISABLED),
+                script_log_level: get.text(options::SCRIPT_LOG_LEVEL).unwrap_or_default(),
             },
             ours: Ours {
                 samba_release: get
-                    .text("interoperation", "samba version")
+                    .text(options::SAMBA_VERSION)
                     .and_then(|t| Release::parse(&t)),
-                lock_processes: get.number("lock waiting", "processes"),
-                busy_poll_us: get.number("busy polling", "microseconds"),
+                lock_processes: get.number(options::LOCK_PROCESSES),
+                busy_poll_us: get.number(options::BUSY_POLL_US),
             },
         }
     }
@@ -209,29 +207,29 @@ impl Config {
     }
 }
 
-/// Reads typed values; names and kinds are the table's, as the tests below prove.
+/// Reads typed values; names are the table's, and that the kinds are too, reading the defaults proves.
 struct Get<'a>(&'a Conf);
 
 impl Get<'_> {
-    fn text(&self, section: &str, key: &str) -> Option<String> {
+    fn text(&self, Key(section, key): Key) -> Option<String> {
         match self.0.get(section, key) {
             Some(Value::Text(text)) => text.clone(),
             other => unreachable!("[{section}] {key} is no text: {other:?}"),
         }
     }
 
-    fn path(&self, section: &str, key: &str) -> PathBuf {
-        self.text(section, key).unwrap_or_default().into()
+    fn path(&self, Key(section, key): Key) -> PathBuf {
+        self.text(Key(section, key)).unwrap_or_default().into()
     }
 
-    fn number(&self, section: &str, key: &str) -> u32 {
+    fn number(&self, Key(section, key): Key) -> u32 {
         match self.0.get(section, key) {
             Some(Value::Number(n)) => n.unsigned_abs(),
             other => unreachable!("[{section}] {key} is no number: {other:?}"),
         }
     }
 
-    fn flag(&self, section: &str, key: &str) -> bool {
+    fn flag(&self, Key(section, key): Key) -> bool {
         match self.0.get(section, key) {
             Some(Value::Flag(flag)) => *flag,
             other => unreachable!("[{section}] {key} is no flag: {other:?}"),

@@ -38,70 +38,77 @@ enum Whose {
     Ours,
 }
 
+/// Section and key of an option.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key(pub(crate) &'static str, pub(crate) &'static str);
+
+/// Declares the table, and a [`Key`] for each row, by which [`crate::config`] reads it.
 macro_rules! rows {
-    ($($whose:ident [$section:literal] { $($key:literal: $default:expr, $rule:ident;)* })*) => {
-        &[$($(Row {
+    ($($whose:ident [$section:literal] { $($name:ident $key:literal: $default:expr, $rule:ident;)* })*) => {
+        $($(pub(crate) const $name: Key = Key($section, $key);)*)*
+
+        const TABLE: &[Row] = &[$($(Row {
             section: $section,
             key: $key,
             default: $default,
             rule: Rule::$rule,
             whose: Whose::$whose,
-        },)*)*]
+        },)*)*];
     };
 }
 
 use Initial::{Flag, LogFile, Number, StateDir, Text, Unset};
 
-const TABLE: &[Row] = rows! {
+rows! {
     Upstream ["logging"] {
-        "location": LogFile("log.ctdb"), Location;
-        "log level": Text("NOTICE"), LogLevel;
+        LOG_LOCATION "location": LogFile("log.ctdb"), Location;
+        LOG_LEVEL "log level": Text("NOTICE"), LogLevel;
     }
     Upstream ["cluster"] {
-        "transport": Text("tcp"), Transport;
-        "node address": Unset, NodeAddress;
-        "cluster lock": Unset, Static;
-        "recovery lock": Unset, Deprecated;
-        "nodes list": Unset, Static;
-        "leader timeout": Number(5), Positive;
-        "leader capability": Flag(true), Any;
+        TRANSPORT "transport": Text("tcp"), Transport;
+        NODE_ADDRESS "node address": Unset, NodeAddress;
+        CLUSTER_LOCK "cluster lock": Unset, Static;
+        RECOVERY_LOCK "recovery lock": Unset, Deprecated;
+        NODES_LIST "nodes list": Unset, Static;
+        LEADER_TIMEOUT "leader timeout": Number(5), Positive;
+        LEADER_CAPABILITY "leader capability": Flag(true), Any;
     }
     Upstream ["database"] {
-        "volatile database directory": StateDir("volatile"), Directory;
-        "persistent database directory": StateDir("persistent"), Directory;
-        "state database directory": StateDir("state"), Directory;
-        "lock debug script": Unset, Script;
-        "tdb mutexes": Flag(true), Static;
+        VOLATILE_DATABASE_DIRECTORY "volatile database directory": StateDir("volatile"), Directory;
+        PERSISTENT_DATABASE_DIRECTORY "persistent database directory": StateDir("persistent"), Directory;
+        STATE_DATABASE_DIRECTORY "state database directory": StateDir("state"), Directory;
+        LOCK_DEBUG_SCRIPT "lock debug script": Unset, Script;
+        TDB_MUTEXES "tdb mutexes": Flag(true), Static;
     }
     Upstream ["event"] {
-        "debug script": Unset, Script;
+        DEBUG_SCRIPT "debug script": Unset, Script;
     }
     Upstream ["failover"] {
-        "disabled": Flag(false), Static;
-        "shutdown extra timeout": Number(0), Any;
-        "shutdown failover timeout": Number(10), Any;
+        FAILOVER_DISABLED "disabled": Flag(false), Static;
+        SHUTDOWN_EXTRA_TIMEOUT "shutdown extra timeout": Number(0), Any;
+        SHUTDOWN_FAILOVER_TIMEOUT "shutdown failover timeout": Number(10), Any;
     }
     Upstream ["legacy"] {
-        "realtime scheduling": Flag(true), Any;
-        "lmaster capability": Flag(true), Any;
-        "start as stopped": Flag(false), Any;
-        "start as disabled": Flag(false), Any;
-        "script log level": Text("ERROR"), NamedLogLevel;
+        REALTIME_SCHEDULING "realtime scheduling": Flag(true), Any;
+        LMASTER_CAPABILITY "lmaster capability": Flag(true), Any;
+        START_AS_STOPPED "start as stopped": Flag(false), Any;
+        START_AS_DISABLED "start as disabled": Flag(false), Any;
+        SCRIPT_LOG_LEVEL "script log level": Text("ERROR"), NamedLogLevel;
     }
     // The release of Samba that is spoken: where releases contradict each other, and to a peer that
     // has not said its own yet.
     Ours ["interoperation"] {
-        "samba version": Unset, SambaVersion;
+        SAMBA_VERSION "samba version": Unset, SambaVersion;
     }
     // Processes that wait for contended records and databases, all databases together.
     Ours ["lock waiting"] {
-        "processes": Number(16), Positive;
+        LOCK_PROCESSES "processes": Number(16), Positive;
     }
     // How long the daemon stays awake for the next packet while packets follow each other closely.
     Ours ["busy polling"] {
-        "microseconds": Number(100), Any;
+        BUSY_POLL_US "microseconds": Number(100), Any;
     }
-};
+}
 
 /// All options at their defaults.
 pub fn define(paths: &Paths) -> Conf {

@@ -189,4 +189,17 @@ mod tests {
         assert_eq!(Release::parse("4"), None);
         assert!(Release::parse(PACKAGED).is_some());
     }
+
+    #[test]
+    fn packages_say_that_they_are_the_reference() {
+        let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../ctdbd/packaging");
+        let version = format!("2:{}", REFERENCE.version());
+        for (file, line) in [
+            ("debian/provides", version.clone()),
+            ("rpm/ctdb-rs.spec", format!("Provides:       ctdb = {version}")),
+        ] {
+            let text = std::fs::read_to_string(format!("{packaging}/{file}")).unwrap();
+            assert!(text.lines().any(|l| l == line), "{file} has no {line}");
+        }
+    }
 }

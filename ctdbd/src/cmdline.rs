@@ -404,3 +404,9 @@ pub fn main<C>(cmdline: &Cmdline<C>, context: &mut C) -> i32 {
         }
     }
 }
+
+/// The words of a command line, for tests.
+#[cfg(test)]
+pub(crate) fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ctdb_config::Paths;
-use ctdb_core::effect::{Effect, LogLevel};
+use ctdb_core::effect::Effect;
 use ctdb_core::{Input, Node, Now};
 use ctdb_protocol::id::{ClientId, Pnn};
 use socket2::Socket;
@@ -27,7 +27,7 @@ use crate::environment::{Running, Surroundings};
 use crate::feed::{Feed, News};
 use crate::inbound::{inside, tcp, unix};
 use crate::inquiry::{self, Snapshot};
-use crate::log::{self, level};
+use crate::log;
 use crate::outbound::events::Events;
 use crate::outbound::locks::{self, Locks};
 use crate::outbound::records::Records;
@@ -335,7 +335,7 @@ impl Drive {
     fn perform(&mut self, effect: Effect) {
         let feed = || self.parts.feed.clone();
         match effect {
-            Effect::Log { level, text } => log::write(log_level(level), &text),
+            Effect::Log { level, text } => log::write(level.number(), &text),
             Effect::ToPeer { peer, lane, packet } => {
                 if self.peers.send(peer, lane, packet, &mut self.inputs) {
                     self.dirty_peers.push(peer);
@@ -541,15 +541,5 @@ fn now() -> Now {
     Now {
         monotonic_us: clock::monotonic_us(),
         wall_us: clock::wall_us(),
-    }
-}
-
-fn log_level(of: LogLevel) -> i32 {
-    match of {
-        LogLevel::Error => level::ERROR,
-        LogLevel::Warning => level::WARNING,
-        LogLevel::Notice => level::NOTICE,
-        LogLevel::Info => level::INFO,
-        LogLevel::Debug => level::DEBUG,
     }
 }

@@ -15,7 +15,7 @@ use ctdb_config::Paths;
 use ctdb_protocol::id::Pnn;
 use tokio::sync::{oneshot, watch};
 
-use crate::log::{self, level};
+use crate::log;
 use crate::mutex::{Answer, Helper, Lock};
 use crate::outbound::addresses;
 use crate::takeover;
@@ -124,7 +124,7 @@ impl Environment for Surroundings {
     }
 
     fn log(&self, of: Level, text: &str) {
-        log::write(level::of(of), text);
+        log::note(of, text);
     }
 
     async fn try_lock(&self) -> LockAttempt {
@@ -160,9 +160,8 @@ impl Environment for Surroundings {
             rebalance: rebalance.to_vec(),
             failover_disabled: self.configuration.failover_disabled,
         };
-        let note = |of: Level, text: &str| self.log(of, text);
         let etcdir = self.paths.etcdir();
-        takeover::run(client, &orders, etcdir, &note)
+        takeover::run(client, &orders, etcdir, &log::note)
             .await
             .map_err(|e| e.to_string())
     }

@@ -4,10 +4,9 @@
 //! The daemon recovers inside its own process; this program is for whoever ran upstream's.
 
 use ctdb_client::Client;
-use ctdb_client::procedure::{Level, recovery};
+use ctdb_client::procedure::recovery;
 use ctdb_protocol::id::Generation;
 
-use crate::log::level;
 use crate::{log, sys};
 
 /// What the command line asks for.
@@ -59,8 +58,7 @@ fn work(arguments: &Arguments) -> Result<(), String> {
     runtime.block_on(async {
         let client = Client::connect(&arguments.socket).await;
         let client = client.map_err(|e| e.to_string())?;
-        let write = |level: Level, text: &str| log::write(level::of(level), text);
-        recovery::run(&client, arguments.generation, &write)
+        recovery::run(&client, arguments.generation, &log::note)
             .await
             .map_err(|e| e.to_string())
     })?;
@@ -74,10 +72,7 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let parse = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            Arguments::parse(&words)
-        };
+        let parse = |line| Arguments::parse(&crate::cmdline::words(line));
         assert_eq!(parse("3 s"), None);
         assert_eq!(parse("3 s x"), None);
         let arguments = parse("3 s 77").unwrap();

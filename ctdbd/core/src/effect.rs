@@ -40,20 +40,7 @@ pub enum ScanFilter {
     DeletedBy(Pnn),
 }
 
-/// How loud a log line is; upstream's levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// ERROR
-    Error,
-    /// WARNING
-    Warning,
-    /// NOTICE
-    Notice,
-    /// INFO
-    Info,
-    /// DEBUG
-    Debug,
-}
+pub use ctdb_config::Level as LogLevel;
 
 /// One thing to be done. Effects are to be carried out in the order in which they are given.
 #[derive(Debug)]

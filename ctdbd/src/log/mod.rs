@@ -10,50 +10,24 @@ mod escape;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use ctdb_config::Level;
 use destination::Destination;
 
 /// Numbers of upstream's debug levels that have a name.
 pub mod level {
-    use ctdb_client::procedure::Level;
+    use ctdb_config::Level;
 
     /// ERROR
-    pub const ERROR: i32 = 0;
+    pub const ERROR: i32 = Level::Error as i32;
     /// WARNING
-    pub const WARNING: i32 = 1;
+    pub const WARNING: i32 = Level::Warning as i32;
     /// NOTICE
-    pub const NOTICE: i32 = 3;
+    pub const NOTICE: i32 = Level::Notice as i32;
     /// INFO
-    pub const INFO: i32 = 5;
+    pub const INFO: i32 = Level::Info as i32;
     /// DEBUG
-    pub const DEBUG: i32 = 10;
-
-    /// The number of a procedure's level.
-    #[must_use]
-    pub fn of(level: Level) -> i32 {
-        match level {
-            Level::Error => ERROR,
-            Level::Warning => WARNING,
-            Level::Notice => NOTICE,
-            Level::Info => INFO,
-            Level::Debug => DEBUG,
-        }
-    }
+    pub const DEBUG: i32 = Level::Debug as i32;
 }
-
-/// Names by number, in the order in which a name is looked up.
-const NAMES: [(i32, &str); 11] = [
-    (level::ERROR, "ERROR"),
-    (level::WARNING, "WARNING"),
-    (2, "WARNING"),
-    (level::NOTICE, "NOTICE"),
-    (4, "NOTICE"),
-    (level::INFO, "INFO"),
-    (6, "INFO"),
-    (7, "INFO"),
-    (8, "INFO"),
-    (9, "INFO"),
-    (level::DEBUG, "DEBUG"),
-];
 
 static LEVEL: AtomicI32 = AtomicI32::new(level::NOTICE);
 static DESTINATION: OnceLock<Mutex<Destination>> = OnceLock::new();
@@ -65,11 +39,7 @@ pub fn parse_level(text: &str) -> Option<i32> {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         return digits.parse().ok().filter(|n| *n <= level::DEBUG);
     }
-    let wanted = text.to_ascii_uppercase();
-    NAMES
-        .iter()
-        .find(|(_, name)| name.starts_with(&wanted))
-        .map(|(number, _)| *number)
+    Level::parse(text).map(Level::number)
 }
 
 /// How often lines that syslog had no room for are sent again.
@@ -80,10 +50,7 @@ const DRAINS_AT_END: u32 = 10;
 /// The name of a level.
 #[must_use]
 pub fn level_name(number: i32) -> &'static str {
-    NAMES
-        .iter()
-        .find(|(n, _)| *n == number)
-        .map_or("UNKNOWN", |(_, name)| name)
+    Level::from_number(number).map_or("UNKNOWN", Level::name)
 }
 
 /// Opens the log of the program `program`, as `logging_init`.
@@ -168,6 +135,11 @@ pub fn write(number: i32, text: &str) {
         }
         None => say(text),
     }
+}
+
+/// Writes a line of a procedure.
+pub fn note(level: Level, text: &str) {
+    write(level.number(), text);
 }
 
 /// Sends lines to syslog that it had no room for; false if some are left. The daemons do it regularly, so that

@@ -5,7 +5,6 @@
 use std::io;
 
 use ctdb_client::Client;
-use ctdb_client::procedure::Level;
 use ctdb_client::procedure::takeover::Orders;
 use ctdb_config::Paths;
 use ctdb_protocol::Pnn;
@@ -80,8 +79,7 @@ async fn distribute(arguments: &Arguments, paths: &Paths) -> Result<(), i32> {
         rebalance: arguments.rebalance.clone(),
         failover_disabled: std::env::var_os("CTDB_DISABLE_IP_FAILOVER").is_some(),
     };
-    let write = |level: Level, text: &str| log::write(log::level::of(level), text);
-    let outcome = super::run(&client, &orders, paths.etcdir(), &write).await;
+    let outcome = super::run(&client, &orders, paths.etcdir(), &log::note).await;
     outcome.map_err(|error| failed(&error.to_string(), error.0))
 }
 
@@ -113,10 +111,7 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let parse = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            Arguments::parse(&words)
-        };
+        let parse = |line| Arguments::parse(&crate::cmdline::words(line));
         assert_eq!(parse("3"), None);
         assert_eq!(parse("3 s 1 2"), None);
         assert_eq!(parse("x s"), None);

@@ -26,7 +26,7 @@ pub async fn run(
 ) -> Result<(), TakeoverError> {
     let around = Surroundings {
         log: note,
-        wants: &|level| log::enabled(log::level::of(level)),
+        wants: &|level| log::enabled(level.number()),
         home_nodes: &|| home_nodes::read(etcdir),
     };
     takeover::run(client, orders, &around).await

@@ -5,26 +5,12 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use ctdb_config::Level;
 use ctdb_protocol::id::{Generation, Pnn};
 
 use super::leader::LockAnswer;
 use super::recovery;
 use crate::Client;
-
-/// How loud a line of a procedure is; upstream's levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// ERROR
-    Error,
-    /// WARNING
-    Warning,
-    /// NOTICE
-    Notice,
-    /// INFO
-    Info,
-    /// DEBUG
-    Debug,
-}
 
 /// What the configuration says; read once.
 #[derive(Debug, Clone)]
