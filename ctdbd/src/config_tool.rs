@@ -1,27 +1,11 @@
 //! The program `ctdb-config`: shows and checks `ctdb.conf`.
 
 use ctdb_config::conf::Conf;
-use ctdb_config::{Level, LoadError, Paths, Report, options};
+use ctdb_config::{LoadError, Report, options};
 
-use crate::cmdline::{self, Cmdline, CommandSpec, Kind, OptionSpec};
+use crate::cmdline::{Cmdline, CommandSpec};
 use crate::config_check;
-
-struct Tool {
-    level: Level,
-    paths: Paths,
-}
-
-const OPTIONS: &[OptionSpec<Tool>] = &[OptionSpec {
-    long: Some("debug"),
-    short: 'd',
-    kind: Kind::Text,
-    store: Some(|tool, value| {
-        tool.level = Level::parse(value).unwrap_or(Level::Error);
-        true
-    }),
-    help: "debug level",
-    value_name: Some("ERROR|WARNING|NOTICE|INFO|DEBUG"),
-}];
+use crate::small_tool::{self, Tool};
 
 const COMMANDS: &[CommandSpec<Tool>] = &[
     CommandSpec::new(
@@ -37,20 +21,7 @@ const COMMANDS: &[CommandSpec<Tool>] = &[
 /// The program; answers with its exit code.
 #[must_use]
 pub fn main() -> i32 {
-    let paths = match Paths::from_env() {
-        Ok(paths) => paths,
-        Err(e) => {
-            eprintln!("{e}");
-            return 1;
-        }
-    };
-    let cmdline = Cmdline::new("ctdb-config", OPTIONS, None, COMMANDS)
-        .expect("the tables above are complete");
-    let mut tool = Tool {
-        level: Level::Error,
-        paths,
-    };
-    cmdline::main(&cmdline, &mut tool)
+    small_tool::main("ctdb-config", COMMANDS)
 }
 
 impl Tool {

@@ -25,6 +25,7 @@ pub mod pidfile;
 pub mod ping_pong;
 pub mod record_helper;
 pub mod recovery_helper;
+mod small_tool;
 pub mod socket;
 pub mod socket_daemon;
 pub mod statd;

@@ -5,31 +5,15 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use ctdb_config::{Level, Paths, Release};
+use ctdb_config::{Level, Release};
 use ctdb_protocol::event::{Reply, Request, Run, RunFlags, Status};
 use ctdb_protocol::text::CountedText;
 
 use super::client::Client;
 use super::script::{self, Script};
 use super::status;
-use crate::cmdline::{self, Cmdline, CommandSpec, Kind, OptionSpec};
-
-struct Tool {
-    level: Level,
-    paths: Paths,
-}
-
-const OPTIONS: &[OptionSpec<Tool>] = &[OptionSpec {
-    long: Some("debug"),
-    short: 'd',
-    kind: Kind::Text,
-    store: Some(|tool, value| {
-        tool.level = Level::parse(value).unwrap_or(Level::Error);
-        true
-    }),
-    help: "debug level",
-    value_name: Some("ERROR|WARNING|NOTICE|INFO|DEBUG"),
-}];
+use crate::cmdline::{Cmdline, CommandSpec};
+use crate::small_tool::{self, Tool};
 
 const COMMANDS: &[CommandSpec<Tool>] = &[
     CommandSpec::new("run", run, "Run an event").taking("<timeout> <component> <event> <args>"),
@@ -44,20 +28,7 @@ const COMMANDS: &[CommandSpec<Tool>] = &[
 /// The program; answers with its exit code.
 #[must_use]
 pub fn main() -> i32 {
-    let paths = match Paths::from_env() {
-        Ok(paths) => paths,
-        Err(e) => {
-            eprintln!("{e}");
-            return 1;
-        }
-    };
-    let cmdline =
-        Cmdline::new("ctdb-event", OPTIONS, None, COMMANDS).expect("the tables above are complete");
-    let mut tool = Tool {
-        level: Level::Error,
-        paths,
-    };
-    cmdline::main(&cmdline, &mut tool)
+    small_tool::main("ctdb-event", COMMANDS)
 }
 
 impl Tool {
