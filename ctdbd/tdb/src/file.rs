@@ -135,12 +135,6 @@ impl Tdb {
         unsafe { tdb_sys::tdb_hash_size(self.raw()) }.cast_unsigned()
     }
 
-    /// Bytes of the file that are mapped, i.e. its size when last looked at.
-    pub fn map_size(&self) -> usize {
-        // SAFETY: as for `hash_size`.
-        unsafe { tdb_sys::tdb_map_size(self.raw()) }
-    }
-
     /// The flags in force.
     pub fn flags(&self) -> TdbFlags {
         // SAFETY: as for `hash_size`.

@@ -37,11 +37,10 @@ impl Drop for ChainLock<'_> {
 #[must_use = "the lock is released when this is dropped"]
 pub struct AllLock<'a> {
     tdb: &'a Tdb,
-    read: bool,
 }
 
 impl AllLock<'_> {
-    /// Leaves the lock held; [`Tdb::unlock_all`] (or `unlock_all_read`) ends it.
+    /// Leaves the lock held; [`Tdb::unlock_all`] ends it.
     pub fn keep(self) {
         std::mem::forget(self);
     }
@@ -50,11 +49,7 @@ impl AllLock<'_> {
 impl Drop for AllLock<'_> {
     fn drop(&mut self) {
         // As for `ChainLock`.
-        let _ = if self.read {
-            self.tdb.unlock_all_read()
-        } else {
-            self.tdb.unlock_all()
-        };
+        let _ = self.tdb.unlock_all();
     }
 }
 
@@ -115,10 +110,7 @@ impl Tdb {
     pub fn lock_all(&self) -> Result<AllLock<'_>> {
         // SAFETY: the handle is open.
         self.call("lockall", |raw| unsafe { tdb_sys::tdb_lockall(raw) })?;
-        Ok(AllLock {
-            tdb: self,
-            read: false,
-        })
+        Ok(AllLock { tdb: self })
     }
 
     /// The write lock over everything if nobody holds any lock.
@@ -127,36 +119,13 @@ impl Tdb {
         let result = self.call("lockall_nonblock", |raw| unsafe {
             tdb_sys::tdb_lockall_nonblock(raw)
         });
-        Ok(contended(result)?.then_some(AllLock {
-            tdb: self,
-            read: false,
-        }))
+        Ok(contended(result)?.then_some(AllLock { tdb: self }))
     }
 
-    /// Waits for the read lock over everything.
-    pub fn lock_all_read(&self) -> Result<AllLock<'_>> {
-        // SAFETY: the handle is open.
-        self.call("lockall_read", |raw| unsafe {
-            tdb_sys::tdb_lockall_read(raw)
-        })?;
-        Ok(AllLock {
-            tdb: self,
-            read: true,
-        })
-    }
-
-    /// Releases what [`AllLock::keep`] left of a write lock.
+    /// Releases what [`AllLock::keep`] left.
     pub fn unlock_all(&self) -> Result<()> {
         // SAFETY: the handle is open.
         self.call("unlockall", |raw| unsafe { tdb_sys::tdb_unlockall(raw) })
-    }
-
-    /// Releases what [`AllLock::keep`] left of a read lock.
-    pub fn unlock_all_read(&self) -> Result<()> {
-        // SAFETY: the handle is open.
-        self.call("unlockall_read", |raw| unsafe {
-            tdb_sys::tdb_unlockall_read(raw)
-        })
     }
 
     /// Notes that a helper process holds the lock over everything for us. Refused while the
