@@ -7,12 +7,4 @@ mod host;
 mod moves;
 mod tracking;
 
-/// Processor time of this thread so far. Unlike a clock it says the same on a crowded machine.
-pub(in crate::failover) fn cpu_time_ms() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has this");
-    let on_cpu_ns = text
-        .split(' ')
-        .next()
-        .and_then(|word| word.parse::<u64>().ok());
-    on_cpu_ns.expect("the first number") / 1_000_000
-}
+pub(in crate::failover) use ctdb_protocol::sample::cpu_time_ms;

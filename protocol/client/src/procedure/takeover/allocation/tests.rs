@@ -5,17 +5,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::*;
+use ctdb_protocol::sample::cpu_time_ms;
 
-/// What this thread has used of a processor: other work on the machine does not count.
-fn cpu_time_ms() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has this");
-    let on_cpu_ns = text
-        .split(' ')
-        .next()
-        .and_then(|word| word.parse::<u64>().ok());
-    on_cpu_ns.expect("the first number") / 1_000_000
-}
+use super::*;
 
 /// A small repeatable generator.
 struct Dice(u64);
