@@ -7,6 +7,7 @@ use ctdb_client::{Client, ControlError};
 use ctdb_core::shared::RecoveryMode;
 use ctdb_protocol::Control;
 use ctdb_protocol::Pnn;
+use ctdb_protocol::control::Shutdown;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
@@ -151,6 +152,15 @@ impl Cluster {
             .timeout(Duration::from_secs(60))
             .send()
             .await
+    }
+
+    /// Tells a daemon to shut down, without waiting for it.
+    pub fn shut_down(&self, node: u32) {
+        let client: Client = self.life(node).connect(900);
+        client
+            .request::<Shutdown>(Pnn::CURRENT, &())
+            .no_reply()
+            .send();
     }
 
     /// Who leads, as the last broadcast said, if that is not too old.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ctdb_core::shared::{RecoveryMode, RunState};
 use ctdb_protocol::Pnn;
-use ctdb_protocol::control::{ContinueNode, SetTunable, Shutdown, StopNode};
+use ctdb_protocol::control::{ContinueNode, SetTunable, StopNode};
 use ctdb_protocol::text::CountedText;
 use ctdb_protocol::types::Tunable;
 use ctdb_simulation::cluster::{Cluster, simulate};
@@ -35,14 +35,6 @@ fn cut_off(cluster: &Cluster, node: u32) {
     }
 }
 
-fn shut_down(cluster: &Cluster, node: u32) {
-    let client = cluster.life(node).connect(900);
-    client
-        .request::<Shutdown>(Pnn::CURRENT, &())
-        .no_reply()
-        .send();
-}
-
 #[test]
 fn r36_a_node_that_is_shut_down_has_given_its_addresses_away_when_it_ends() {
     for seed in 0..6 {
@@ -57,7 +49,7 @@ fn r36_a_node_that_is_shut_down_has_given_its_addresses_away_when_it_ends() {
                 sleep(10 * SECOND).await;
                 let leaver = cluster.life(u32::try_from(seed % 3).expect("below 3"));
                 assert!(!leaver.addresses.borrow().is_empty());
-                shut_down(&cluster, leaver.pnn.0);
+                cluster.shut_down(leaver.pnn.0);
                 let ended = |_: &World| leaver.exit.get().is_some();
                 cluster.wait_until(12 * SECOND, ended).await.expect("ends");
                 assert_eq!(leaver.exit.get(), Some(0));
@@ -86,7 +78,7 @@ fn r36_a_node_that_is_shut_down_while_it_starts_ends_in_order() {
             let accepts = |_: &World| early.accepts();
             cluster.wait_until(5 * SECOND, accepts).await.expect("up");
             sleep(Duration::from_millis(after_ms)).await;
-            shut_down(&cluster, 0);
+            cluster.shut_down(0);
             let ended = |_: &World| early.exit.get().is_some();
             cluster.wait_until(15 * SECOND, ended).await.expect("ends");
             assert_eq!(early.exit.get(), Some(0), "after {after_ms} ms");

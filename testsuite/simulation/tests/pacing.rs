@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::Pnn;
-use ctdb_protocol::control::Shutdown;
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::cluster_lock::Mood;
 use ctdb_simulation::world::{Scripts, Setup, World};
@@ -12,14 +10,6 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-
-fn shut_down(cluster: &Cluster, node: u32) {
-    let client = cluster.life(node).connect(900);
-    client
-        .request::<Shutdown>(Pnn::CURRENT, &())
-        .no_reply()
-        .send();
-}
 
 /// A cluster one of whose followers has scripts that do not do what they should.
 async fn with_broken_scripts(seed: u64, scripts: Scripts) -> (Cluster, u32, u32) {
@@ -64,7 +54,7 @@ fn a_healthy_leader_shuts_down_while_an_address_does_not_come() {
                 let (cluster, leader, _) = with_broken_scripts(seed, Scripts::DoNothing).await;
                 sleep(Duration::from_millis(after_ms)).await;
                 let leaver = cluster.life(leader);
-                shut_down(&cluster, leader);
+                cluster.shut_down(leader);
                 let ended = |_: &World| leaver.exit.get().is_some();
                 let took = cluster.wait_until(5 * SECOND, ended).await;
                 assert!(took.is_some(), "seed {seed}, after {after_ms} ms");
