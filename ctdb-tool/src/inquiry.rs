@@ -3,7 +3,8 @@
 
 use crate::failure::Failure;
 use crate::session::Session;
-use ctdb_client::inquiry::{PORT, Question};
+use ctdb_client::inquiry::Question;
+use ctdb_protocol::Srvid;
 use ctdb_protocol::id::Pnn;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub async fn ask(
     for node in nodes {
         session
             .client
-            .send_message(*node, PORT, question.to_bytes());
+            .send_message(*node, Srvid::INQUIRY, question.to_bytes());
     }
     let mut answers = BTreeMap::new();
     let listen = async {

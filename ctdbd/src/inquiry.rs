@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ctdb_client::Client;
-use ctdb_client::inquiry::{PORT, Question, monitor_line};
+use ctdb_client::inquiry::{Question, monitor_line};
 use ctdb_core::{Node, Now};
+use ctdb_protocol::Srvid;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -120,7 +121,7 @@ async fn monitor(eventd: &Path) -> Value {
 /// Serves the port until the daemon ends. `lock_helper` is the program that looks at files, `eventd`
 /// the socket of the event daemon.
 pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf, eventd: PathBuf) {
-    let Ok(mut questions) = client.register(PORT).await else {
+    let Ok(mut questions) = client.register(Srvid::INQUIRY).await else {
         return;
     };
     while let Some(message) = questions.recv().await {

@@ -86,6 +86,14 @@ srvids! {
     TEST_RANGE = 0xAE00_0000_0000_0000;
     /// Range of the daemons' own ports.
     SERVER_RANGE = 0x9E00_0000_0000_0000;
+    /// Ours alone, from a daemon to its own watch: node flags, capabilities, the recovery mode or the nodes list
+    /// changed. No payload; never sent to another node.
+    NODE_CHANGED = 0x9EFF_0000_0000_0001;
+    /// Ours alone: questions that no control answers, of the tool to a daemon. A C daemon does not listen there.
+    INQUIRY = 0x9EFF_0000_0000_0002;
+    /// Ours alone: "I accept you as leader", to the sender of an ELECTION message; payload: u32 own node number. When
+    /// all connected nodes have said so, an election without lock need not run its full time. C nodes ignore it.
+    ELECTION_YIELD = 0xF1F0_0000_0000_0000;
     /// The tunnel of the test programs; tunnels are numbered like ports.
     TUNNEL_TEST = 0xFFFF_FFFF_0000_0000;
 }

@@ -154,7 +154,7 @@ async fn situation(session: &Session, map: &NodeMap, gone: &[u32]) -> Result<Sit
     let homes = home_nodes::read(session.console.paths.etcdir())
         .map_err(|problem| Failure::say(1, format!("home_nodes: {problem}")))?;
     Ok(Situation::gathered(
-        &Tunables(tunables),
+        &Tunables::from(tunables),
         homes,
         &known,
         &available,

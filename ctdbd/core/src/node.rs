@@ -27,10 +27,6 @@ use crate::transport;
 /// Packets and leftovers that one input may lead to before the shell gets its turn again.
 const WORK_PER_TURN: usize = 512;
 
-/// Message by which this node tells its own procedures that membership, a flag or the recovery mode
-/// has changed, so that they need not wait for their next look. Never leaves the node.
-pub const MEMBERSHIP_CHANGED: Srvid = Srvid(Srvid::SERVER_RANGE.0 | 0x00ff_0000_0000_0001);
-
 /// What a node is made from.
 pub struct NodeConfig {
     /// Fixed configuration.
@@ -156,7 +152,7 @@ impl Node {
         self.cluster.watch_recovery_mode(&mut self.shared);
         if std::mem::take(&mut self.shared.membership_changed) {
             self.proxy
-                .deliver_exactly(&mut self.shared, MEMBERSHIP_CHANGED, &Bytes::new());
+                .deliver_exactly(&mut self.shared, Srvid::NODE_CHANGED, &Bytes::new());
         }
         std::mem::swap(&mut self.shared.out, out);
     }

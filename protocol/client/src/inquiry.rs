@@ -8,9 +8,6 @@ use ctdb_protocol::event::{StatusReply, outcome};
 use ctdb_protocol::types::SrvidMessage;
 use ctdb_protocol::{Pnn, Srvid, encode};
 
-/// Where each node of ours listens.
-pub const PORT: Srvid = Srvid(Srvid::SERVER_RANGE.0 | 0x00ff_0000_0000_0002);
-
 /// Bit of a question: the locks too, which takes a look at files.
 const LOCKS: u32 = 1;
 

@@ -28,7 +28,7 @@ pub(crate) enum Outgoing {
 
 impl Outgoing {
     /// Sends a packet, or queues it. What cannot be sent is lost with the connection, and the
-    /// reader is who notices that.
+    /// reader notices that.
     pub(crate) fn send(&self, packet: Bytes) {
         match self {
             Self::Socket(socket) => socket.send(&packet),

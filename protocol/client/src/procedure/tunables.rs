@@ -1,21 +1,18 @@
-//! The tunables that procedures look at, by their fixed places in GET_ALL_TUNABLES.
+//! The tunables that procedures look at, with their units. Names, places and defaults are those of
+//! `ctdb-config`'s table.
 
 use std::time::Duration;
 
 use ctdb_protocol::types::TunableList;
 
-/// Declares accessors: name, place in the list, and what it is.
-macro_rules! places {
-    ($($(#[$meta:meta])* $name:ident $place:literal $kind:ident;)*) => {
-        /// A daemon's tunables at one moment.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct Tunables(pub TunableList);
-
+/// Declares accessors: the name of `ctdb-config`'s, and what it is.
+macro_rules! units {
+    ($($(#[$meta:meta])* $name:ident: $kind:ident;)*) => {
         impl Tunables {
             $($(#[$meta])*
             #[must_use]
-            pub fn $name(&self) -> places!(@type $kind) {
-                places!(@value $kind, self.0.0[$place])
+            pub fn $name(&self) -> units!(@type $kind) {
+                units!(@value $kind, self.0.$name())
             })*
         }
     };
@@ -27,31 +24,39 @@ macro_rules! places {
     (@value switch, $value:expr) => { $value != 0 };
 }
 
-places! {
+/// A daemon's tunables at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunables(ctdb_config::Tunables);
+
+impl From<TunableList> for Tunables {
+    fn from(list: TunableList) -> Self {
+        Self(ctdb_config::Tunables::from_list(list.0))
+    }
+}
+
+units! {
     /// RecoverTimeout: limit of one control of a recovery or of the watch.
-    recover_timeout 6 seconds;
+    recover_timeout: seconds;
     /// RecoverInterval: pause between two passes of the watch.
-    recover_interval 7 seconds;
+    recover_interval: seconds;
     /// ElectionTimeout: length of an election without cluster lock.
-    election_timeout 8 seconds;
+    election_timeout: seconds;
     /// TakeoverTimeout: limit of one control of a takeover run.
-    takeover_timeout 9 seconds;
+    takeover_timeout: seconds;
     /// RecoveryGracePeriod: how long a fault counts against a node.
-    recovery_grace_period 15 seconds;
+    recovery_grace_period: seconds;
     /// RecoveryBanPeriod: length of a ban, seconds.
-    recovery_ban_period_s 16 number;
+    recovery_ban_period: number;
     /// RerecoveryTimeout: how long after a recovery no other one begins.
-    rerecovery_timeout 19 seconds;
+    rerecovery_timeout: seconds;
     /// EnableBans: whether nodes are banned at all.
-    enable_bans 20 switch;
+    enable_bans: switch;
     /// NoIPFailback: whether addresses stay where they are when a better place comes up.
-    no_ip_failback 23 switch;
-    /// RecLockLatencyMs: how slow the cluster lock may be, milliseconds.
-    lock_latency_ms 29 number;
+    no_ip_failback: switch;
     /// NoIPTakeover: whether nodes take no further addresses.
-    no_ip_takeover 49 switch;
+    no_ip_takeover: switch;
     /// RecBufferSizeLimit: size of one message of records, bytes.
-    record_buffer_bytes 58 number;
+    rec_buffer_size_limit: number;
     /// IPAllocAlgorithm: 0 deterministic, 1 non-deterministic, 2 LCP2.
-    address_algorithm 60 number;
+    ip_alloc_algorithm: number;
 }

@@ -91,7 +91,7 @@ pub(super) async fn banish(recovery: &Recovery<'_>, node: Pnn) -> Result<bool, R
     if !says_active(node, &map) {
         return Ok(false);
     }
-    let time_s = recovery.tunables.recovery_ban_period_s();
+    let time_s = recovery.tunables.recovery_ban_period();
     recovery.note(
         Level::Notice,
         &format!("Banning node {node} for {time_s} seconds: it made recovery fail"),

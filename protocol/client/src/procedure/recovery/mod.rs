@@ -123,7 +123,8 @@ pub async fn run(
     // The limit is not known before the tunables are.
     let first_limit = Duration::from_secs(30);
     let own = client.pnn().await?;
-    let tunables = Tunables(ask::<GetAllTunables>(client, Pnn::CURRENT, &(), first_limit).await?);
+    let tunables =
+        Tunables::from(ask::<GetAllTunables>(client, Pnn::CURRENT, &(), first_limit).await?);
     let members = Members::find(client, own, tunables.recover_timeout()).await?;
     let recovery = Recovery {
         client,

@@ -79,7 +79,7 @@ impl<'a> Push<'a> {
             db,
             srvid,
             keep_headers: db.flags.contains(DbFlags::PERSISTENT),
-            limit_bytes: recovery.tunables.record_buffer_bytes() as usize,
+            limit_bytes: recovery.tunables.rec_buffer_size_limit() as usize,
             buffer: MarshallBuffer::new(db.id),
             sent: 0,
             unconfirmed_bytes: 0,

@@ -123,7 +123,7 @@ impl<'a> Run<'a> {
         let tunables = client
             .request::<GetAllTunables>(own, &())
             .timeout(FIRST_LIMIT);
-        let tunables = Tunables(tunables.send().await.map_err(failed("GET_ALL_TUNABLES"))?);
+        let tunables = Tunables::from(tunables.send().await.map_err(failed("GET_ALL_TUNABLES"))?);
         let limit = tunables.takeover_timeout();
         let node_map = client.request::<GetNodeMap>(own, &()).timeout(limit);
         let node_map = node_map.send().await.map_err(|error| {
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
     }
 
     fn home_nodes(&self) -> Vec<HomeNode> {
-        match Algorithm::from_tunable(self.tunables.address_algorithm()) {
+        match Algorithm::from_tunable(self.tunables.ip_alloc_algorithm()) {
             Algorithm::Deterministic => (self.around.home_nodes)().unwrap_or_else(|problem| {
                 self.note(Level::Warning, &problem);
                 Vec::new()

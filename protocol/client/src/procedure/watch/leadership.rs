@@ -11,13 +11,13 @@ use ctdb_protocol::types::{
     Capabilities, ElectionMessage, NodeFlags, NodeMap, RecoveryMode, Timeval,
 };
 use ctdb_protocol::wire::Seconds;
-use ctdb_protocol::{Generation, Pnn, encode};
+use ctdb_protocol::{Generation, Pnn, Srvid, encode};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
+use super::Watch;
 use super::view::{View, numbers};
-use super::{Watch, ports};
 use crate::ControlError;
 use crate::procedure::ask::{ask, ask_all};
 use crate::procedure::environment::{Environment, Level};
@@ -84,7 +84,7 @@ impl<E: Environment> Watch<E> {
             }
             Effect::Yield(winner) => {
                 self.client
-                    .send_message(winner, ports::ELECTION_YIELD, encode(&self.own));
+                    .send_message(winner, Srvid::ELECTION_YIELD, encode(&self.own));
             }
             Effect::Changed { from, to } => {
                 self.log(
@@ -151,7 +151,7 @@ impl<E: Environment> Watch<E> {
         let view = View {
             own: self.own,
             nodes,
-            tunables: Tunables(tunables),
+            tunables: Tunables::from(tunables),
         };
         let status = Status {
             flags: view.own_flags(),

@@ -12,7 +12,6 @@ mod leadership;
 mod operation;
 mod pass;
 mod pauses;
-pub mod ports;
 mod recover;
 mod requests;
 mod takeover;

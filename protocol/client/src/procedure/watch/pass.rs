@@ -133,7 +133,7 @@ impl<E: Environment> Watch<E> {
     pub(super) async fn ban(&self, view: &View, node: Pnn) -> Result<(), EndOfPass> {
         let ban = BanState {
             pnn: node,
-            time_s: view.tunables.recovery_ban_period_s(),
+            time_s: view.tunables.recovery_ban_period(),
         };
         self.log(
             Level::Notice,

@@ -8,20 +8,20 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Watch, ports};
+use super::Watch;
 use crate::procedure::environment::{Environment, Level};
 use crate::procedure::leader::{Candidate, Input};
 use crate::{Client, ControlError, Message};
 
-/// -EAGAIN, the answer to who forbids work that runs just now.
+/// -EAGAIN, the answer to a node that forbids work which is running just now.
 const AGAIN: i32 = -11;
 
 /// The ports that a watch listens to.
 const PORTS: [Srvid; 13] = [
     Srvid::LEADER,
     Srvid::ELECTION,
-    ports::ELECTION_YIELD,
-    ports::NODE_CHANGED,
+    Srvid::ELECTION_YIELD,
+    Srvid::NODE_CHANGED,
     Srvid::BANNING,
     Srvid::PUSH_NODE_FLAGS,
     Srvid::RELOAD_NODES,
@@ -62,8 +62,8 @@ impl<E: Environment> Watch<E> {
             Srvid::ELECTION => self.read(message, |election| {
                 self.feed(Input::Election(candidate(&election)));
             }),
-            ports::ELECTION_YIELD => self.read(message, |from| self.feed(Input::Yielded(from))),
-            ports::NODE_CHANGED => {
+            Srvid::ELECTION_YIELD => self.read(message, |from| self.feed(Input::Yielded(from))),
+            Srvid::NODE_CHANGED => {
                 self.node_changed().await;
                 Some(())
             }
@@ -98,16 +98,7 @@ impl<E: Environment> Watch<E> {
                     }
                     done
                 };
-                self.answer(
-                    ask.pnn,
-                    ask.srvid,
-                    if done.is_ok() {
-                        self.own_status()
-                    } else {
-                        AGAIN
-                    },
-                );
-                self.wake.notify_one();
+                self.disabled(&ask, done.is_ok());
             }),
             Srvid::DISABLE_RECOVERIES => self.read(message, |ask: DisableMessage| {
                 let time = Duration::from_secs(ask.timeout_s.into());
@@ -116,16 +107,7 @@ impl<E: Environment> Watch<E> {
                     .borrow_mut()
                     .recoveries
                     .disable(Instant::now(), time);
-                self.answer(
-                    ask.pnn,
-                    ask.srvid,
-                    if done.is_ok() {
-                        self.own_status()
-                    } else {
-                        AGAIN
-                    },
-                );
-                self.wake.notify_one();
+                self.disabled(&ask, done.is_ok());
             }),
             Srvid::DISABLE_IP_CHECK => self.read(message, |seconds: u32| {
                 let time = Duration::from_secs(seconds.into());
@@ -181,6 +163,13 @@ impl<E: Environment> Watch<E> {
         i32::try_from(self.own.0).unwrap_or(-1)
     }
 
+    /// Answers a request that work be left for a while.
+    fn disabled(&self, ask: &DisableMessage, done: bool) {
+        let status = if done { self.own_status() } else { AGAIN };
+        self.answer(ask.pnn, ask.srvid, status);
+        self.wake.notify_one();
+    }
+
     /// Answers a request that wants an answer.
     pub(super) fn answer(&self, node: Pnn, srvid: Srvid, status: i32) {
         if srvid != Srvid(0) {
@@ -188,9 +177,8 @@ impl<E: Environment> Watch<E> {
         }
     }
 
-    /// What upstream answers is its allocator's report; here it is what the watch keeps.
-    /// What the watch holds, one line per kind of thing, in the form of the talloc report that tools
-    /// expect.
+    /// Tells what the watch holds, one line per kind of thing, in the form of the talloc report that
+    /// tools expect; upstream's is its allocator's.
     fn report_memory(&self, ask: SrvidMessage) {
         let state = self.state.borrow();
         let nodes = self

@@ -210,7 +210,7 @@ mod tests {
             nodes: NodeMap {
                 nodes: (0..3).map(node).collect(),
             },
-            tunables: Tunables(TunableList([0; TunableList::COUNT])),
+            tunables: Tunables::from(TunableList([0; TunableList::COUNT])),
         }
     }
 

@@ -147,7 +147,7 @@ impl Situation {
     ) -> Self {
         Self {
             nodes: known.len(),
-            algorithm: Algorithm::from_tunable(tunables.address_algorithm()),
+            algorithm: Algorithm::from_tunable(tunables.ip_alloc_algorithm()),
             no_ip_takeover: tunables.no_ip_takeover(),
             no_ip_failback: tunables.no_ip_failback(),
             force_rebalance: Vec::new(),
