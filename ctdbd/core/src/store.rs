@@ -25,7 +25,7 @@ pub enum OpenError {
     Failed(#[from] StoreError),
 }
 
-/// Which of the three kinds a database is; decides directory and open flags (facts: upstream's
+/// Which of the three kinds a database is; decides directory and open flags (upstream's
 /// `ctdb_local_attach`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {

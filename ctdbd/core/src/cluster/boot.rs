@@ -1,4 +1,4 @@
-//! The way up: one event after the other, until the node is RUNNING. (facts: cluster.md section 1)
+//! The way up: one event after the other, until the node is RUNNING. Answers to upstream's `ctdb_start_daemon`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Node flags: who may change which, and what follows. (facts: cluster.md section 4)
+//! Node flags: who may change which, and what follows. Answers to upstream's `ctdb_control_modflags` and `ctdb_banning.c`.
 
 use std::time::Duration;
 

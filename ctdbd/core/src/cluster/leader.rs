@@ -8,8 +8,8 @@ use super::Cluster;
 use crate::proxy::Proxy;
 use crate::shared::Shared;
 
-/// A leader broadcasts every second. One that missed two of them is not passed on as the leader: who
-/// asks had better wait for the next broadcast. Seconds.
+/// A leader broadcasts every second. One that missed two of them is not passed on as the leader:
+/// whoever asks had better wait for the next broadcast. Seconds.
 const FRESH_S: f64 = 2.5;
 
 impl Cluster {

@@ -1,4 +1,4 @@
-//! The nodes list: reading it again, and what of it is told to others. (facts: controls 72, 91, 140)
+//! The nodes list: reading it again, and what of it is told to others. (RELOAD_NODES_FILE, GET_NODEMAP, GET_NODES_FILE.)
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,5 +1,5 @@
 //! Recovery mode, and the beginning and end of a recovery on this node.
-//! (facts: controls 16, 70, 71 and their notes)
+//! (SET_RECMODE, START_RECOVERY, END_RECOVERY.)
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The way down. (facts: cluster.md section 1, "Shutdown sequence")
+//! The way down. Answers to upstream's `ctdb_shutdown_sequence`.
 
 use std::time::Duration;
 

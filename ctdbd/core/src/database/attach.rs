@@ -1,4 +1,4 @@
-//! Attach and detach. (facts: database.md section 1; controls 18, 61, 150, 139)
+//! Attach and detach. (DB_ATTACH and its like, DB_DETACH; upstream's `ctdb_ltdb_server.c`.)
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Record calls: a client asks for a record, this node answers or sends the call to where the record is.
 //!
-//! (facts: upstream's `daemon_request_call_from_client` and `ctdb_request_call`.)
+//! (Upstream's `daemon_request_call_from_client` and `ctdb_request_call`.)
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ctdb_protocol::id::{ClientId, Pnn, ReqId};

@@ -1,7 +1,7 @@
 //! A record changes its place: REQ_DMASTER at the lmaster, REPLY_DMASTER at the new dmaster.
 //!
 //! A client's call is answered only after the record is stored here with this node as dmaster.
-//! (facts: upstream's `ctdb_request_dmaster`, `ctdb_reply_dmaster`, `ctdb_become_dmaster`.)
+//! (Upstream's `ctdb_request_dmaster`, `ctdb_reply_dmaster`, `ctdb_become_dmaster`.)
 
 use bytes::Bytes;
 use ctdb_protocol::id::ReqId;

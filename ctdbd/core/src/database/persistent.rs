@@ -2,7 +2,7 @@
 //!
 //! TRANS3_COMMIT sends the records to every node of the vnn map as UPDATE_RECORD. If one of them fails, the
 //! outcome is decided by a recovery, which takes the copy with the highest sequence number as a whole;
-//! the client is answered when it ends. (facts: upstream's `ctdb_persistent.c`)
+//! the client is answered when it ends. Answers to upstream's `ctdb_persistent.c`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Read-only copies: the dmaster gives out copies of a record that is read by many, remembers who has
 //! one, and calls all of them back before the record changes.
 //!
-//! (facts: database.md section 3; upstream's `ctdb_start_revoke_ro_record` runs this in a child)
+//! (Upstream's `ctdb_start_revoke_ro_record` runs this in a child.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

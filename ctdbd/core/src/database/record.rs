@@ -105,7 +105,7 @@ impl Db {
 
     /// Writes a record by the rule that keeps volatile files small: an empty record that never had
     /// data is dropped where nobody needs it, a kept one of which this node is dmaster gets a new
-    /// rsn. `header` is changed to what was written. (facts: upstream's `ctdb_ltdb_store_server`.)
+    /// rsn. `header` is changed to what was written. Answers to upstream's `ctdb_ltdb_store_server`.
     ///
     /// # Errors
     /// The file cannot be written.

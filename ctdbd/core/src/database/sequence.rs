@@ -1,5 +1,5 @@
 //! The sequence number of a file, with which smbd notices that a cache is stale.
-//! It is not the number of transactions of a persistent database. (facts: controls 26, 27)
+//! It is not the number of transactions of a persistent database. (ENABLE_SEQNUM, UPDATE_SEQNUM.)
 
 use std::time::Duration;
 

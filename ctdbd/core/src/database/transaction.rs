@@ -1,4 +1,4 @@
-//! The transaction in which a recovery rebuilds a frozen database. (facts: controls 67, 143-145, 120)
+//! The transaction in which a recovery rebuilds a frozen database. (DB_TRANSACTION_START and its like, WIPE_DATABASE, GET_DB_SEQNUM.)
 
 use ctdb_protocol::id::{DbId, Generation};
 use ctdb_protocol::types::{NodeFlags, TransDb};

@@ -1,7 +1,7 @@
 //! Traverse: a client sees every record of a database once, wherever it is.
 //!
 //! The node of the client (the origin) asks the nodes that hold records; each walks its file outside
-//! of the loop and sends what it finds, then an empty record. (facts: database.md section 6)
+//! of the loop and sends what it finds, then an empty record. Answers to upstream's `ctdb_traverse.c`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

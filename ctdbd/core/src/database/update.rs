@@ -1,7 +1,7 @@
 //! UPDATE_RECORD: a batch of records is stored in one transaction, all or none.
 //!
 //! The decision is here; the transaction runs where it may block, in a helper process of the daemon
-//! or at once in the simulator. (facts: upstream's `ctdb_update_record.c`)
+//! or at once in the simulator. Answers to upstream's `ctdb_update_record.c`.
 
 use ctdb_protocol::types::Records;
 

@@ -1,5 +1,5 @@
 //! Vacuuming: emptied records of volatile databases are removed, first on every other node, then on
-//! the lmaster. (facts: database.md section 5)
+//! the lmaster. Answers to upstream's `ctdb_vacuum.c`.
 //!
 //! A run works through its lists in slices, so that no lock is held longer than a few records take,
 //! and one run is under way on a node at a time. The lists are taken from the database when the run

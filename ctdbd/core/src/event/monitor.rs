@@ -1,5 +1,5 @@
 //! The monitor event: every MonitorInterval the scripts say whether the node is healthy.
-//! (facts: cluster.md section 1, "Monitor loop")
+//! Answers to upstream's `ctdb_monitor.c`.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Counters of the node, kept twice: since start (or reset), and for the current interval of the
-//! history. (facts: database.md section 9)
+//! history. Answers to upstream's `ctdb_statistics.c`.
 
 use std::collections::VecDeque;
 

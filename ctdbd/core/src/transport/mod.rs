@@ -1,5 +1,5 @@
 //! Peers: who is connected, who is silent, and which version each of them speaks.
-//! (facts: cluster.md sections 2 and 3)
+//! Answers to upstream's `tcp/` and `ctdb_keepalive.c`.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ fn mark_connected(cx: &mut Shared, peer: Pnn) {
     ));
     cx.membership_changed = true;
     if lost_in == Some(cx.vnn_map.generation) {
-        // Records may have been under way between us. Who sent them does not have them any more, who was
-        // to get them never will, and calls for them would go round for ever. The leader may have seen
+        // Records may have been under way between us. Their sender does not have them any more,
+        // their receiver never gets them, and calls for them would go round for ever. The leader may have seen
         // nothing of it, if its own connections stand.
         cx.notice(format!(
             "Packets to or from node {peer} may be lost: a recovery has to find the records in them"

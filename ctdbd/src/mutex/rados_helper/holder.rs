@@ -94,7 +94,7 @@ fn take(store: &dyn Store, life: Option<Duration>) -> Result<Instant, Refusal> {
 }
 
 impl Holder {
-    /// Runs until the lock is not to be had, is lost, or is given back. `worker` is called in a
+    /// Runs until the lock cannot be had, is lost, or is given back. `worker` is called in a
     /// thread; it gets what [`work`] needs, and says [`Event::Ended`] at its end by returning.
     pub(super) fn run<W>(
         &self,
