@@ -196,7 +196,10 @@ mod tests {
         let version = format!("2:{}", REFERENCE.version());
         for (file, line) in [
             ("debian/provides", version.clone()),
-            ("rpm/ctdb-rs.spec", format!("Provides:       ctdb = {version}")),
+            (
+                "rpm/ctdb-rs.spec",
+                format!("Provides:       ctdb = {version}"),
+            ),
         ] {
             let text = std::fs::read_to_string(format!("{packaging}/{file}")).unwrap();
             assert!(text.lines().any(|l| l == line), "{file} has no {line}");

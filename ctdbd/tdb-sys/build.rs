@@ -28,7 +28,12 @@ fn links(libraries: &[&str]) -> bool {
     let out = env::var_os("OUT_DIR").unwrap_or_default();
     let compiler = cc::Build::new().get_compiler();
     let mut command = compiler.to_command();
-    command.args(["-shared", "-o"]).arg(Path::new(&out).join("probe.so"));
-    command.args(libraries).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-shared", "-o"])
+        .arg(Path::new(&out).join("probe.so"));
+    command
+        .args(libraries)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

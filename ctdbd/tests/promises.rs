@@ -60,7 +60,10 @@ fn every_promise_names_tests_that_exist() {
 #[test]
 fn what_is_gone_is_noticed() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    assert_eq!(fault(top, "tests/promises.rs::what_is_gone_is_noticed"), None);
+    assert_eq!(
+        fault(top, "tests/promises.rs::what_is_gone_is_noticed"),
+        None
+    );
     assert!(fault(top, "tests/promises.rs::what_never_was").is_some());
     assert!(fault(top, "tests/nobody.rs").is_some());
     assert_eq!(tests_of("| a | `b`, `c::d` (e) |"), ["b", "c::d"]);
