@@ -107,13 +107,42 @@ macro_rules! wire_enum {
 
 /// Declares the controls: a marker type each, the requests, the replies and the table of all.
 macro_rules! controls {
-    (live {
-        $($(#[$meta:meta])* $code:literal $name:ident $upstream:literal:
-            $request:ty => $reply:ty, $rest:ident;)*
-    } obsolete {
+    (live {$(
+        $(#[$of:meta])*
+        $service:ident $requests:ident {
+            $($(#[$meta:meta])* $code:literal $name:ident $upstream:literal:
+                $request:ty => $reply:ty, $rest:ident;)*
+        }
+    )*}
+    obsolete {
         $($old_code:literal $old:literal $(instead $hint:literal)?;)*
     }) => {
+        /// Who answers a control.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Service { $($(#[$of])* $service),* }
+
         $(
+            $(#[$of])*
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
+            pub enum $requests { $($name($request)),* }
+        )*
+
+        /// A control's request, by the service that answers it.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum ForService { $($(#[$of])* $service($requests)),* }
+
+        impl Request {
+            /// The same, as the service that answers it sees it.
+            #[must_use]
+            pub fn for_service(self) -> ForService {
+                match self {
+                    $($(Self::$name(request) => ForService::$service($requests::$name(request)),)*)*
+                }
+            }
+        }
+
+        $($(
             $(#[$meta])*
             #[derive(Debug, Clone, Copy, PartialEq, Eq)]
             pub struct $name;
@@ -132,19 +161,19 @@ macro_rules! controls {
                     Request::$name(request)
                 }
             }
-        )*
+        )*)*
 
         /// A control's request, by control.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
-        pub enum Request { $($name($request)),* }
+        pub enum Request { $($($name($request)),*),* }
 
         #[cfg(any(test, feature = "sample"))]
         impl Request {
             /// A random request to control `code`; none for a control that is not live.
             pub fn sample(code: u32, random: &mut $crate::sample::Random) -> Option<Self> {
                 match code {
-                    $($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*
+                    $($($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*)*
                     _ => None,
                 }
             }
@@ -154,18 +183,18 @@ macro_rules! controls {
             /// The control's number.
             #[must_use]
             pub fn code(&self) -> u32 {
-                match self { $(Self::$name(_) => $code),* }
+                match self { $($(Self::$name(_) => $code),*),* }
             }
 
             /// The control's name as upstream writes it.
             #[must_use]
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => $upstream),* }
+                match self { $($(Self::$name(_) => $upstream),*),* }
             }
 
             /// Appends the request's payload.
             pub fn put(&self, out: &mut Vec<u8>) {
-                match self { $(Self::$name(request) => request.put(out)),* }
+                match self { $($(Self::$name(request) => request.put(out)),*),* }
             }
 
             /// Reads the payload of a request to control `code`.
@@ -174,7 +203,7 @@ macro_rules! controls {
             /// [`WireError::Opcode`] for a control that is not live, else what is wrong with it.
             pub fn take(code: u32, body: &[u8]) -> Result<Self, WireError> {
                 match code {
-                    $($code => $name::take_request(body).map(Self::$name),)*
+                    $($($code => $name::take_request(body).map(Self::$name),)*)*
                     _ => Err(WireError::Opcode(code)),
                 }
             }
@@ -184,14 +213,14 @@ macro_rules! controls {
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[allow(missing_docs, reason = "the marker types of the same names carry the text")]
         #[allow(clippy::large_enum_variant, reason = "short-lived; counters are asked for rarely")]
-        pub enum Reply { $($name($reply)),* }
+        pub enum Reply { $($($name($reply)),*),* }
 
         #[cfg(any(test, feature = "sample"))]
         impl Reply {
             /// A random reply of control `code`; none for a control that is not live.
             pub fn sample(code: u32, random: &mut $crate::sample::Random) -> Option<Self> {
                 match code {
-                    $($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*
+                    $($($code => Some(Self::$name($crate::sample::Sample::sample(random))),)*)*
                     _ => None,
                 }
             }
@@ -201,12 +230,12 @@ macro_rules! controls {
             /// The control's number.
             #[must_use]
             pub fn code(&self) -> u32 {
-                match self { $(Self::$name(_) => $code),* }
+                match self { $($(Self::$name(_) => $code),*),* }
             }
 
             /// Appends the reply's payload.
             pub fn put(&self, out: &mut Vec<u8>) {
-                match self { $(Self::$name(reply) => reply.put(out)),* }
+                match self { $($(Self::$name(reply) => reply.put(out)),*),* }
             }
 
             /// Reads the payload of a successful reply to control `code`.
@@ -215,7 +244,7 @@ macro_rules! controls {
             /// [`WireError::Opcode`] for a control that is not live, else what is wrong with it.
             pub fn take(code: u32, body: &[u8]) -> Result<Self, WireError> {
                 match code {
-                    $($code => all::<$reply>(body).map(Self::$name),)*
+                    $($($code => all::<$reply>(body).map(Self::$name),)*)*
                     _ => Err(WireError::Opcode(code)),
                 }
             }
@@ -223,17 +252,19 @@ macro_rules! controls {
 
         /// Every control that has a name, live ones first.
         pub const TABLE: &[Row] = &[
-            $(Row {
+            $($(Row {
                 code: $code,
                 name: $upstream,
                 life: Life::Live,
+                service: Some(Service::$service),
                 request: stringify!($request),
                 reply: stringify!($reply),
-            },)*
+            },)*)*
             $(Row {
                 code: $old_code,
                 name: $old,
                 life: Life::Obsolete { instead: [$($hint)?].first().copied() },
+                service: None,
                 request: "",
                 reply: "",
             },)*

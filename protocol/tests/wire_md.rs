@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ctdb_protocol::control::{Life, TABLE};
 
 /// Where the list begins in the page.
-const HEAD: &str = "| opcode | name | request | reply |\n|---|---|---|---|\n";
+const HEAD: &str = "| opcode | name | service | request | reply |\n|---|---|---|---|---|\n";
 
 fn list() -> String {
     let mut rows: Vec<_> = TABLE.iter().collect();
@@ -23,7 +23,12 @@ fn list() -> String {
             } => format!("obsolete: {other} | "),
             Life::Obsolete { instead: None } => "obsolete | ".to_owned(),
         };
-        writeln!(list, "| {} | {} | {what} |", row.code, row.name).expect("strings grow");
+        let service = row
+            .service
+            .map(|service| format!("{service:?}").to_lowercase());
+        let service = service.unwrap_or_default();
+        writeln!(list, "| {} | {} | {service} | {what} |", row.code, row.name)
+            .expect("strings grow");
     }
     list
 }
