@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ctdb_config::{Config, Level, Paths, Release, Report, Tunables, nodes};
-use ctdb_core::shared::Settings;
+use ctdb_core::{Delivery, Settings};
 use ctdb_core::{Node, NodeConfig};
 use nix::sys::signal::Signal;
 use socket2::Socket;
@@ -396,6 +396,7 @@ impl Boot {
                 tunables: self.tunables,
                 nodes: self.nodes,
                 storage: Box::new(storage),
+                delivery: Delivery::AtOnce,
             }),
             news,
             feed,

@@ -370,7 +370,6 @@ impl Drive {
             Effect::Exit { code } => self.exit = Some(code),
             Effect::AwaitLock {
                 ticket,
-                db: _,
                 path,
                 open_flags,
                 scope,

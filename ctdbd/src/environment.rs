@@ -8,15 +8,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ctdb_client::Client;
-use ctdb_client::procedure::leader::LockAnswer;
+
 use ctdb_client::procedure::takeover::Orders;
 use ctdb_client::procedure::{Configuration, Environment, Level, LockAttempt};
 use ctdb_config::Paths;
+use ctdb_protocol::LockAnswer;
 use ctdb_protocol::id::Pnn;
 use tokio::sync::{oneshot, watch};
 
 use crate::log;
-use crate::mutex::{Answer, Helper, Lock};
+use crate::mutex::{Helper, Lock};
 use crate::outbound::addresses;
 use crate::takeover;
 
@@ -74,14 +75,8 @@ impl Surroundings {
         if let Some(lock) = outcome.lock {
             *self.held.borrow_mut() = Some(keep(lock));
         }
-        let answer = match outcome.answer {
-            Answer::Held => LockAnswer::Held,
-            Answer::Contended => LockAnswer::Contended,
-            Answer::TimedOut => LockAnswer::TimedOut,
-            Answer::Error => LockAnswer::Failed,
-        };
         Ok(LockAttempt {
-            answer,
+            answer: outcome.answer,
             latency_s: outcome.latency.as_secs_f64(),
         })
     }

@@ -37,12 +37,9 @@ impl Snapshot {
     /// The moment `now` of a node.
     #[must_use]
     pub fn take(node: &Node, now: Now) -> Self {
-        let shared = node.shared();
         let age_s = |since_us| now.seconds_since(since_us);
-        let peers: Vec<Value> = shared
-            .members
-            .iter()
-            .filter(|m| m.pnn != shared.pnn && m.connected())
+        let peers: Vec<Value> = node
+            .peers()
             .map(|m| {
                 json!({
                     "pnn": m.pnn.0,
@@ -51,27 +48,26 @@ impl Snapshot {
                 })
             })
             .collect();
-        let databases = node.databases().map.values().map(|db| Database {
-            name: db.name.to_string(),
-            path: db.table.path().to_owned(),
+        let databases = node.databases().map(|db| Database {
+            name: db.name().to_owned(),
+            path: db.path().to_owned(),
             waits: db
-                .waits
-                .iter()
-                .map(|(&chain, wait)| Wait {
-                    chain,
+                .waits()
+                .map(|wait| Wait {
+                    chain: wait.chain,
                     key: wait.key.to_vec(),
                     age_s: age_s(wait.since_us),
-                    requests: wait.queue.len(),
+                    requests: wait.requests,
                 })
                 .collect(),
         });
         let mut problems = missing_addresses(node);
-        problems.extend(node.databases().busy.reasons());
+        problems.extend(node.database_problems());
         let document = json!({
-            "pnn": shared.pnn.0,
+            "pnn": node.pnn().0,
             "program": concat!("ctdb-rs ", env!("CARGO_PKG_VERSION")),
             "protocol": ctdb_protocol::packet::VERSION,
-            "speaks": version(shared.settings.samba_version),
+            "speaks": version(node.settings().samba_version),
             "peers": peers,
             "problems": problems,
             "ban_reason": node.ban_reason(),
@@ -86,7 +82,7 @@ impl Snapshot {
 /// A line for each public address that was given to this node and is on no interface of it.
 fn missing_addresses(node: &Node) -> Vec<String> {
     let hosted = node.hosted_addresses();
-    if hosted.is_empty() || node.shared().settings.test_mode {
+    if hosted.is_empty() || node.settings().test_mode {
         return Vec::new();
     }
     let here = addresses::local();

@@ -10,6 +10,7 @@
 pub mod id;
 #[macro_use]
 mod table;
+pub mod cluster_lock;
 pub mod control;
 pub mod event;
 pub mod frame;
@@ -23,6 +24,7 @@ pub mod text;
 pub mod types;
 pub mod wire;
 
+pub use cluster_lock::LockAnswer;
 pub use control::Control;
 pub use id::{ClientId, DbId, Generation, Pnn, ReqId};
 pub use packet::{Header, Packet};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use ctdb_protocol::id::{ClientId, DbId, Pnn};
+use ctdb_protocol::id::{ClientId, Pnn};
 
 /// Names one request so that its answer finds the waiting state. Never reused within a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,9 +108,7 @@ pub enum Effect {
     AwaitLock {
         /// Names the wait.
         ticket: Ticket,
-        /// The database.
-        db: DbId,
-        /// Path of its file.
+        /// Path of the database's file.
         path: String,
         /// Flags that the file is to be opened with.
         open_flags: i32,

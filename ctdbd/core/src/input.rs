@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ctdb_config::nodes::NodeLine;
 use ctdb_config::public_addresses::PublicAddressLine;
+use ctdb_protocol::LockAnswer;
 use ctdb_protocol::id::{ClientId, Pnn};
 
 use crate::effect::Ticket;
@@ -94,8 +95,8 @@ pub enum Input {
     ClusterLockTested {
         /// As given in the effect.
         ticket: Ticket,
-        /// The helper's answer: `'0'` held, `'1'` contended, `'2'` timed out, `'3'` error.
-        answer: u8,
+        /// How it went.
+        answer: LockAnswer,
         /// Seconds from start to answer.
         latency_s: f64,
     },

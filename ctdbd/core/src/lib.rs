@@ -15,17 +15,20 @@
 #![forbid(unsafe_code)]
 
 pub mod cluster;
+pub mod context;
 pub mod control;
+mod daemon;
 pub mod database;
 pub mod effect;
 pub mod event;
 pub mod failover;
+pub mod health;
 pub mod input;
+pub mod letter;
 pub mod node;
-pub mod packet;
+mod packet;
 pub mod proxy;
-pub mod requests;
-pub mod shared;
+pub mod settings;
 pub mod statistics;
 pub mod store;
 #[cfg(test)]
@@ -36,5 +39,7 @@ pub mod transport;
 
 pub use effect::Effect;
 pub use input::Input;
+pub use letter::Delivery;
 pub use node::{Node, NodeConfig};
+pub use settings::Settings;
 pub use time::Now;

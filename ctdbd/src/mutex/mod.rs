@@ -17,35 +17,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ctdb_config::Paths;
+use ctdb_protocol::LockAnswer;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
-
-/// How an attempt went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The lock is held.
-    Held,
-    /// Somebody else holds it.
-    Contended,
-    /// No answer came in time, or the helper says so.
-    TimedOut,
-    /// The helper failed.
-    Error,
-}
-
-impl Answer {
-    /// The helper's character; anything else, or none, is an error.
-    fn from_output(output: Option<u8>) -> Self {
-        match output {
-            Some(b'0') => Self::Held,
-            Some(b'1') => Self::Contended,
-            Some(b'2') => Self::TimedOut,
-            _ => Self::Error,
-        }
-    }
-}
 
 /// Why a helper cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -186,10 +162,10 @@ pub struct Attempt {
 #[derive(Debug)]
 pub struct Outcome {
     /// The answer.
-    pub answer: Answer,
+    pub answer: LockAnswer,
     /// How long it took.
     pub latency: Duration,
-    /// The lock, if the answer is [`Answer::Held`].
+    /// The lock, if the answer is [`LockAnswer::Held`].
     pub lock: Option<Lock>,
 }
 
@@ -198,16 +174,16 @@ impl Attempt {
     /// when this returns, or has been told to.
     pub async fn outcome(mut self, limit: Duration) -> Outcome {
         let answer = match tokio::time::timeout(limit, self.running.byte()).await {
-            Ok(byte) => Answer::from_output(byte),
-            Err(_) => Answer::TimedOut,
+            Ok(byte) => LockAnswer::from_output(byte),
+            Err(_) => LockAnswer::TimedOut,
         };
         let latency = self.started.elapsed();
         let lock = match answer {
-            Answer::Held => Some(Lock {
+            LockAnswer::Held => Some(Lock {
                 running: self.running,
             }),
-            Answer::TimedOut => None,
-            Answer::Contended | Answer::Error => {
+            LockAnswer::TimedOut => None,
+            LockAnswer::Contended | LockAnswer::Failed => {
                 self.running.end().await;
                 None
             }
@@ -276,11 +252,11 @@ mod tests {
         let limit = Duration::from_secs(5);
         run(async {
             for (program, expected) in [
-                ("!printf 1", Answer::Contended),
-                ("!printf 2", Answer::TimedOut),
-                ("!printf 3", Answer::Error),
-                ("!printf x", Answer::Error),
-                ("!true", Answer::Error),
+                ("!printf 1", LockAnswer::Contended),
+                ("!printf 2", LockAnswer::TimedOut),
+                ("!printf 3", LockAnswer::Failed),
+                ("!printf x", LockAnswer::Failed),
+                ("!true", LockAnswer::Failed),
             ] {
                 let outcome = command(program).start().unwrap().outcome(limit).await;
                 assert_eq!(outcome.answer, expected, "{program}");
@@ -294,11 +270,11 @@ mod tests {
         run(async {
             let attempt = command("!sleep 60").start().unwrap();
             let outcome = attempt.outcome(Duration::from_millis(50)).await;
-            assert_eq!(outcome.answer, Answer::TimedOut);
+            assert_eq!(outcome.answer, LockAnswer::TimedOut);
 
             let attempt = command("!printf 0").start().unwrap();
             let outcome = attempt.outcome(Duration::from_secs(5)).await;
-            assert_eq!(outcome.answer, Answer::Held);
+            assert_eq!(outcome.answer, LockAnswer::Held);
             outcome.lock.unwrap().lost().await;
         });
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use ctdb_config::Paths;
 use ctdb_core::Input;
 use ctdb_core::effect::Ticket;
+use ctdb_protocol::LockAnswer;
 
 use crate::feed::Feed;
 use crate::log;
-use crate::mutex::{Answer, Helper};
+use crate::mutex::Helper;
 
 /// The time for an answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -19,14 +20,8 @@ pub async fn test(feed: Feed, ticket: Ticket, lock: Option<String>, paths: Paths
         Ok(outcome) => outcome,
         Err(reason) => {
             log::error!("Unable to test cluster lock: {reason}");
-            (Answer::Error, 0.0)
+            (LockAnswer::Failed, 0.0)
         }
-    };
-    let answer = match answer {
-        Answer::Held => b'0',
-        Answer::Contended => b'1',
-        Answer::TimedOut => b'2',
-        Answer::Error => b'3',
     };
     feed.input(Input::ClusterLockTested {
         ticket,
@@ -35,7 +30,7 @@ pub async fn test(feed: Feed, ticket: Ticket, lock: Option<String>, paths: Paths
     });
 }
 
-async fn attempt(lock: Option<&str>, paths: &Paths) -> Result<(Answer, f64), String> {
+async fn attempt(lock: Option<&str>, paths: &Paths) -> Result<(LockAnswer, f64), String> {
     let lock = lock.ok_or("no cluster lock is configured")?;
     let helper = Helper::new(lock, paths).map_err(|e| e.to_string())?;
     let outcome = helper

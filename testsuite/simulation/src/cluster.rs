@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ctdb_client::{Client, ControlError};
-use ctdb_core::shared::RecoveryMode;
 use ctdb_protocol::Control;
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::Shutdown;
@@ -174,7 +173,7 @@ impl Cluster {
     /// The generation of a node.
     #[must_use]
     pub fn generation(&self, node: u32) -> u32 {
-        self.life(node).node.borrow().shared().vnn_map.generation.0
+        self.life(node).node.borrow().view().generation().0
     }
 
     /// Waits until the nodes agree with each other, whichever of them run and are active.
@@ -187,9 +186,9 @@ impl Cluster {
             let mut generations = wanted.iter().map(|pnn| {
                 let life = world.life(*pnn)?;
                 let node = life.node.borrow();
-                let shared = node.shared();
-                let normal = shared.recovery_mode == RecoveryMode::Normal;
-                (normal && shared.vnn_map.nodes == wanted).then_some(shared.vnn_map.generation)
+                let view = node.view();
+                let normal = !view.recovering();
+                (normal && view.vnn_map().nodes == wanted).then_some(view.generation())
             });
             let first = generations.next().flatten();
             first.is_some() && generations.all(|generation| generation == first)

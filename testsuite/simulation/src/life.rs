@@ -10,8 +10,9 @@ use bytes::Bytes;
 use ctdb_client::Client;
 use ctdb_client::procedure::watch;
 use ctdb_core::effect::{LockScope, LogLevel, ScanFilter, Ticket};
-use ctdb_core::shared::Settings;
+use ctdb_core::{Delivery, Settings};
 use ctdb_core::{Effect, Input, Node, NodeConfig, database};
+use ctdb_protocol::LockAnswer;
 use ctdb_protocol::types::LtdbHeader;
 use ctdb_protocol::{ClientId, Packet, Pnn};
 use tokio::sync::{Notify, mpsc};
@@ -75,6 +76,7 @@ impl Life {
             tunables: world.tunables(),
             nodes: world.nodes_list(),
             storage: Box::new(MemStorage(disk)),
+            delivery: Delivery::AtOnce,
         });
         let (inbox, inputs) = mpsc::unbounded_channel();
         let life = Rc::new(Self {
@@ -457,12 +459,16 @@ impl Life {
             let answer = match lock.mood() {
                 Mood::Well => {
                     sleep(ClusterLock::LATENCY).await;
-                    if lock.holder().is_some() { b'1' } else { b'0' }
+                    if lock.holder().is_some() {
+                        LockAnswer::Contended
+                    } else {
+                        LockAnswer::Held
+                    }
                 }
-                Mood::Failing => b'3',
+                Mood::Failing => LockAnswer::Failed,
                 Mood::Hanging => {
                     sleep(Duration::from_secs(5)).await;
-                    b'2'
+                    LockAnswer::TimedOut
                 }
             };
             life.feed(Input::ClusterLockTested {

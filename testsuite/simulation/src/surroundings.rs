@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ctdb_client::Client;
-use ctdb_client::procedure::leader::LockAnswer;
 use ctdb_client::procedure::takeover::{self, Orders};
 use ctdb_client::procedure::{Configuration, Environment, Level, LockAttempt};
+use ctdb_protocol::LockAnswer;
 use ctdb_protocol::Pnn;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;

@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ctdb_core::shared::{RecoveryMode, RunState};
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{ContinueNode, SetTunable, StopNode};
 use ctdb_protocol::text::CountedText;
+use ctdb_protocol::types::RunState;
 use ctdb_protocol::types::Tunable;
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::world::{Setup, World};
@@ -82,7 +82,7 @@ fn r36_a_node_that_is_shut_down_while_it_starts_ends_in_order() {
             let ended = |_: &World| early.exit.get().is_some();
             cluster.wait_until(15 * SECOND, ended).await.expect("ends");
             assert_eq!(early.exit.get(), Some(0), "after {after_ms} ms");
-            assert_eq!(early.node.borrow().shared().run_state, RunState::Shutdown);
+            assert_eq!(early.node.borrow().view().run_state(), RunState::SHUTDOWN);
         });
     }
 }
@@ -126,8 +126,7 @@ fn a_follower_that_is_cut_off_in_a_recovery_mode_of_its_own_lets_its_addresses_g
             let (lost, other) = (lost.expect("three nodes"), other.expect("three nodes"));
             cluster.world.network.reset(Pnn(lost), Pnn(other));
             let life = cluster.life(lost);
-            let in_recovery =
-                |_: &World| life.node.borrow().shared().recovery_mode == RecoveryMode::Active;
+            let in_recovery = |_: &World| life.node.borrow().view().recovering();
             let began = cluster.wait_until(3 * SECOND, in_recovery).await;
             began.expect("in recovery");
             cut_off(&cluster, lost);

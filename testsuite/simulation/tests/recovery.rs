@@ -148,12 +148,9 @@ fn r23_stop_returns_when_the_node_is_inactive_and_continue_may_follow_at_once() 
             {
                 let life = cluster.life(1);
                 let node = life.node.borrow();
-                assert!(node.shared().inactive());
-                assert_eq!(
-                    node.shared().vnn_map.generation,
-                    ctdb_protocol::Generation::INVALID
-                );
-                assert!(node.databases().map.values().all(|db| db.invalid_records));
+                assert!(node.view().inactive());
+                assert_eq!(node.view().generation(), ctdb_protocol::Generation::INVALID);
+                assert!(node.databases().all(|db| db.has_invalid_records()));
             }
             cluster
                 .control::<ContinueNode>(1, &())
@@ -214,7 +211,7 @@ fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
                 .life(stuck)
                 .node
                 .borrow()
-                .shared()
+                .view()
                 .own_flags()
                 .contains(NodeFlags::BANNED)
         );
@@ -235,7 +232,7 @@ fn r26_a_node_that_may_not_be_lmaster_leaves_the_map_and_comes_back() {
             world
                 .running()
                 .iter()
-                .all(|life| life.node.borrow().shared().vnn_map.nodes == [Pnn(0), Pnn(2)])
+                .all(|life| life.node.borrow().view().vnn_map().nodes == [Pnn(0), Pnn(2)])
         };
         assert!(cluster.wait_until(10 * SECOND, without).await.is_some());
         for (number, process) in processes.iter().enumerate() {

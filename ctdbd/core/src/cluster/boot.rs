@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use ctdb_protocol::control::Startup;
 use ctdb_protocol::id::{Generation, Pnn};
-use ctdb_protocol::types::{NodeFlags, VnnMap};
+use ctdb_protocol::types::{NodeFlags, RecoveryMode, RunState, VnnMap};
 
-use super::Cluster;
-use crate::database::Databases;
-use crate::database::attach::AttachError;
+use super::{AfterEvent, Cluster, Due};
+use crate::context::{self, Context};
+use crate::database::{self, OpenFailure};
 use crate::effect::Effect;
-use crate::event::monitor::Monitor;
-use crate::event::{self, Then};
-use crate::shared::{RecoveryMode, RunState, Shared, Timer};
-use crate::store::Kind;
+use crate::event::{self, Event};
+use crate::{failover, health, proxy, transport};
 
 /// How often it is looked whether the first recovery is over.
 const FIRST_RECOVERY_POLL: Duration = Duration::from_millis(100);
@@ -24,7 +22,7 @@ const SETTLE_S: u32 = 3;
 
 /// How far boot has come.
 #[derive(Debug, Default)]
-pub struct Boot {
+pub(super) struct Boot {
     startup_running: bool,
     first_recovery_over: bool,
     /// What kept the start from opening a database, while it does.
@@ -34,7 +32,7 @@ pub struct Boot {
 impl Boot {
     /// Whether only the run state kept the startup event from running.
     #[must_use]
-    pub fn wants_startup(&self) -> bool {
+    pub(super) fn wants_startup(&self) -> bool {
         self.first_recovery_over && !self.startup_running
     }
 }
@@ -42,158 +40,138 @@ impl Boot {
 /// How often a file that somebody has locked is tried at the start.
 const LOCKED_FILE_RETRY: Duration = Duration::from_secs(1);
 
-/// Goes on to a later run state.
-pub fn enter(cx: &mut Shared, state: RunState) {
-    if cx.run_state < state {
-        cx.notice(format!(
-            "Set runstate to {} ({})",
-            state.name(),
-            state as u32
-        ));
-        cx.run_state = state;
-        cx.membership_changed = true;
-    }
-}
-
 /// Ends the daemon at once: something without which it cannot run has failed.
-pub fn fatal(cx: &mut Shared, code: i32, text: String) {
+pub(super) fn fatal(cx: &mut Context, code: i32, text: String) {
     cx.error(text);
-    cx.run_state = RunState::Shutdown;
-    cx.out.push(Effect::Exit { code });
+    cx.view_mut().run_state = RunState::SHUTDOWN;
+    cx.effect(Effect::Exit { code });
 }
 
 impl Cluster {
+    /// Goes on to a later run state.
+    pub(super) fn enter(&mut self, cx: &mut Context, state: RunState) {
+        if cx.run_state() < state {
+            cx.notice(format!(
+                "Set runstate to {} ({})",
+                state.name().unwrap_or_default(),
+                state.0
+            ));
+            cx.view_mut().run_state = state;
+            cx.post(proxy::Letter::MembershipChanged);
+            self.limit_addresses_when_running(cx);
+        }
+    }
+
     /// The daemon begins: `init`.
-    pub fn boot(&mut self, cx: &mut Shared) {
-        cx.started_us = cx.now.monotonic_us;
-        self.started_us = cx.now.wall_us;
-        cx.statistics.reset(cx.now);
-        cx.statistics.roll(cx.now);
-        cx.recovery_mode = RecoveryMode::Active;
+    pub(crate) fn boot(&mut self, cx: &mut Context) {
+        self.started_wall_us = cx.now().wall_us;
+        cx.view_mut().recovery_mode = RecoveryMode::ACTIVE;
         cx.notice("Set runstate to INIT (1)");
-        event::run(cx, "init", Vec::new(), Then::Init);
+        event::run(cx, Event::Init, Vec::new(), AfterEvent::Init);
     }
 
     /// `init` has ended: bind the TCP listener.
-    pub fn init_done(&mut self, cx: &mut Shared, status: i32) {
+    pub(super) fn init_done(cx: &mut Context, status: i32) {
         if status != 0 {
             return fatal(cx, 1, format!("Failed to run init event: status {status}"));
         }
-        cx.out.push(Effect::Notify { what: "init" });
+        cx.effect(Effect::Notify { what: "init" });
         let nodes = cx
-            .members
-            .iter()
+            .members()
             .filter(|m| !m.deleted())
-            .map(|m| (m.pnn, m.address))
+            .map(|m| (m.pnn(), m.address()))
             .collect();
-        cx.out.push(Effect::OpenTransport { nodes });
+        cx.effect(Effect::OpenTransport { nodes });
     }
 
-    /// The own number is known: attach what is on disk, let peers and clients in, `setup`. False when
-    /// that failed and the daemon ends.
-    pub fn transport_open(
-        &mut self,
-        cx: &mut Shared,
-        databases: &mut Databases,
-        result: Result<Pnn, String>,
-    ) -> bool {
+    /// The own number is known, or why it is not: attach what is on disk.
+    pub(crate) fn transport_open(&mut self, cx: &mut Context, result: Result<Pnn, String>) {
         let pnn = match result {
             Ok(pnn) => pnn,
-            Err(error) => {
-                fatal(cx, 1, format!("Failed to start transport: {error}"));
-                return false;
-            }
+            Err(error) => return fatal(cx, 1, format!("Failed to start transport: {error}")),
         };
-        cx.pnn = pnn;
+        cx.view_mut().pnn = pnn;
         cx.notice(format!("PNN is {pnn}"));
-        let (disabled, stopped) = (cx.settings.start_as_disabled, cx.settings.start_as_stopped);
-        if let Some(member) = cx.members.find_mut(pnn) {
-            member.flags.remove(NodeFlags::DISCONNECTED);
-            member.flags.set(NodeFlags::PERMANENTLY_DISABLED, disabled);
-            member.flags.set(NodeFlags::STOPPED, stopped);
+        let settings = cx.settings();
+        let (disabled, stopped) = (settings.start_as_disabled, settings.start_as_stopped);
+        if let Some(flags) = cx.view_mut().flags_mut(pnn) {
+            flags.remove(NodeFlags::DISCONNECTED);
+            flags.set(NodeFlags::PERMANENTLY_DISABLED, disabled);
+            flags.set(NodeFlags::STOPPED, stopped);
         }
-        let nodes = cx
-            .members
-            .iter()
-            .filter(|m| !m.deleted())
-            .map(|m| m.pnn)
-            .collect();
-        cx.vnn_map = VnnMap {
+        let there = cx.members().filter(|m| !m.deleted());
+        let nodes = there.map(super::view::Member::pnn).collect();
+        cx.view_mut().vnn_map = VnnMap {
             generation: Generation::INVALID,
             nodes,
         };
-        self.open_persistent(cx, databases)
+        cx.post(database::Letter::OpenPersistent);
     }
 
-    /// The step after that: the persistent databases. False when it has to be taken again: somebody has the
-    /// file of one locked. Until then this node is not seen by others, which go on without it.
-    pub fn open_persistent(&mut self, cx: &mut Shared, databases: &mut Databases) -> bool {
-        match attach_persistent(cx, databases) {
+    /// The persistent databases are open: let peers and clients in, `setup`. Until then this node is not
+    /// seen by others, which go on without it: somebody may have a file locked, and it is tried again.
+    pub(super) fn persistent_open(&mut self, cx: &mut Context, result: Result<(), OpenFailure>) {
+        match result {
             Ok(()) => {}
-            Err((name, AttachError::Busy(reason))) => {
+            Err(OpenFailure::Busy { name, reason }) => {
                 if self.boot.locked_file.as_ref() != Some(&reason) {
                     cx.error(format!(
                         "The start waits for database {name}, which cannot be attached: {reason}"
                     ));
                     self.boot.locked_file = Some(reason);
                 }
-                cx.arm(LOCKED_FILE_RETRY, Timer::AttachPersistent);
-                return false;
+                cx.arm(LOCKED_FILE_RETRY, Due::OpenPersistent);
+                return;
             }
-            Err((name, AttachError::Refused(error))) => {
-                fatal(
+            Err(OpenFailure::Refused { name, reason }) => {
+                return fatal(
                     cx,
                     1,
-                    format!("Failed to attach to persistent databases: database {name}: {error}"),
+                    format!("Failed to attach to persistent databases: database {name}: {reason}"),
                 );
-                return false;
             }
         }
         if self.boot.locked_file.take().is_some() {
             cx.notice("The start goes on, no file is locked any more");
         }
-        enter(cx, RunState::Setup);
+        self.enter(cx, RunState::SETUP);
         super::nodes::connect(cx);
-        cx.out.push(Effect::AcceptClients);
-        event::run(cx, "setup", Vec::new(), Then::Setup)
+        cx.effect(Effect::AcceptClients);
+        event::run(cx, Event::Setup, Vec::new(), AfterEvent::Setup);
+        cx.post(failover::Letter::Start);
     }
 
     /// `setup` has ended: the cluster watch begins, and the first recovery is awaited.
-    pub fn setup_done(&mut self, cx: &mut Shared, status: i32) {
+    pub(super) fn setup_done(&mut self, cx: &mut Context, status: i32) {
         if status != 0 {
             return fatal(cx, 1, format!("Failed to run setup event: status {status}"));
         }
-        cx.out.push(Effect::Notify { what: "setup" });
-        cx.out.push(Effect::StartWatch);
-        crate::transport::arm_keepalive(cx);
-        cx.arm(Duration::from_secs(1), Timer::Second);
-        enter(cx, RunState::FirstRecovery);
-        cx.arm(FIRST_RECOVERY_POLL, Timer::FirstRecovery);
+        cx.effect(Effect::Notify { what: "setup" });
+        cx.effect(Effect::StartWatch);
+        cx.post(transport::Letter::Begin);
+        cx.arm(Duration::from_secs(1), context::Due::Second);
+        self.enter(cx, RunState::FIRST_RECOVERY);
+        cx.arm(FIRST_RECOVERY_POLL, Due::FirstRecovery);
     }
 
     /// Looks whether the first recovery is over and the cluster has settled.
-    pub fn first_recovery_poll(&mut self, cx: &mut Shared, databases: &Databases) {
-        if cx.run_state == RunState::Shutdown {
+    pub(super) fn first_recovery_poll(&mut self, cx: &mut Context) {
+        if cx.run_state() == RunState::SHUTDOWN {
             return;
         }
-        let settle_s = if cx.settings.test_mode {
+        let settle_s = if cx.settings().test_mode {
             0
         } else {
-            cx.tunables.rerecovery_timeout() + SETTLE_S
+            cx.tunables().rerecovery_timeout() + SETTLE_S
         };
         let settled =
-            cx.now.seconds_since(self.recovery_finished_monotonic_us) >= f64::from(settle_s);
-        let recovered = cx.vnn_map.generation != Generation::INVALID
-            && cx.recovery_mode == RecoveryMode::Normal;
+            cx.now().seconds_since(self.recovery_finished_monotonic_us) >= f64::from(settle_s);
+        let recovered = cx.generation() != Generation::INVALID && !cx.recovering();
         if !recovered || !settled {
-            cx.arm(FIRST_RECOVERY_POLL, Timer::FirstRecovery);
+            cx.arm(FIRST_RECOVERY_POLL, Due::FirstRecovery);
             return;
         }
-        let unhealthy = databases
-            .map
-            .values()
-            .find(|db| db.unhealthy.is_some())
-            .map(|db| db.name.clone());
+        let unhealthy = cx.databases().unhealthy().map(str::to_owned);
         if let Some(name) = unhealthy {
             return fatal(
                 cx,
@@ -206,65 +184,42 @@ impl Cluster {
     }
 
     /// Runs `startup`, once the state allows it.
-    pub fn startup(&mut self, cx: &mut Shared) {
+    pub(super) fn startup(&mut self, cx: &mut Context) {
         if self.boot.startup_running
             || !self.boot.first_recovery_over
-            || cx.run_state != RunState::Startup
+            || cx.run_state() != RunState::STARTUP
         {
             return;
         }
-        if event::run(cx, "startup", Vec::new(), Then::Startup) {
+        if event::run(cx, Event::Startup, Vec::new(), AfterEvent::Startup) {
             self.boot.startup_running = true;
         } else {
-            let delay = if cx.settings.test_mode {
+            let delay = if cx.settings().test_mode {
                 FIRST_RECOVERY_POLL
             } else {
                 STARTUP_RETRY
             };
-            cx.arm(delay, Timer::Startup);
+            cx.arm(delay, Due::Startup);
         }
     }
 
     /// `startup` has ended: the node is RUNNING.
-    pub fn startup_done(&mut self, cx: &mut Shared, monitor: &mut Monitor, status: i32) {
+    pub(super) fn startup_done(&mut self, cx: &mut Context, status: i32) {
         self.boot.startup_running = false;
-        if cx.run_state != RunState::Startup {
+        if cx.run_state() != RunState::STARTUP {
             return;
         }
         if status != 0 {
             cx.error(format!(
                 "startup event failed: status {status}, it is tried again"
             ));
-            cx.arm(STARTUP_RETRY, Timer::Startup);
+            cx.arm(STARTUP_RETRY, Due::Startup);
             return;
         }
         cx.notice("startup event OK - enabling monitoring");
-        enter(cx, RunState::Running);
-        cx.out.push(Effect::Notify { what: "startup" });
+        self.enter(cx, RunState::RUNNING);
+        cx.effect(Effect::Notify { what: "startup" });
         cx.announce::<Startup>(Pnn::BROADCAST_CONNECTED, &());
-        monitor.start(cx);
+        cx.post(health::Letter::Running);
     }
-}
-
-/// Attaches the persistent databases that this node has on disk and freezes them until the first
-/// recovery.
-fn attach_persistent(
-    cx: &mut Shared,
-    databases: &mut Databases,
-) -> Result<(), (String, AttachError)> {
-    let names = cx
-        .storage
-        .persistent_names()
-        .map_err(|error| (String::new(), AttachError::Refused(error.to_string())))?;
-    for name in names {
-        let attached = databases.attach_here(cx, &name, Kind::Persistent);
-        let (id, new) = attached.map_err(|error| (name, error))?;
-        if !new {
-            continue;
-        }
-        if let Some(db) = databases.map.get_mut(&id) {
-            db.freeze(cx, None);
-        }
-    }
-    Ok(())
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::id::Generation;
-use ctdb_protocol::types::{BanState, NodeFlagChange, NodeFlags};
+use ctdb_protocol::id::{Generation, Pnn};
+use ctdb_protocol::types::{BanState, NodeFlagChange, NodeFlags, RunState};
 
-use super::{Ban, Cluster};
-use crate::database::Databases;
-use crate::failover::service::Failover;
-use crate::shared::{RecoveryMode, RunState, Shared, Timer};
+use super::{Ban, Cluster, Due, Reason};
+use crate::context::{self, About, Context};
+use crate::control::{Asker, failed};
+use crate::{database, failover, proxy};
 
 /// Sets or clears flags of the own node.
-pub fn set_own(cx: &mut Shared, flags: NodeFlags, on: bool) {
-    let pnn = cx.pnn;
+pub(super) fn set_own(cx: &mut Context, flags: NodeFlags, on: bool) {
+    let pnn = cx.pnn();
     let old = cx.own_flags();
-    if let Some(member) = cx.members.find_mut(pnn) {
-        member.flags.set(flags, on);
+    if let Some(own) = cx.view_mut().flags_mut(pnn) {
+        own.set(flags, on);
     }
     let new = cx.own_flags();
     if new != old {
@@ -25,67 +25,129 @@ pub fn set_own(cx: &mut Shared, flags: NodeFlags, on: bool) {
     }
 }
 
-/// MODIFY_FLAGS: the leader says which flags a node has. False when the node is unknown.
-///
-/// What a node says of itself is known here first hand, and whether it is connected each node knows
-/// by itself.
-pub fn modify(cx: &mut Shared, databases: &Databases, change: NodeFlagChange) -> bool {
-    if change.pnn == cx.pnn {
-        return true;
-    }
-    let Some(member) = cx.members.find_mut(change.pnn) else {
-        cx.error(format!(
-            "flags of unknown node {} are to be changed",
-            change.pnn
-        ));
-        return false;
-    };
-    if !member.connected() {
-        return true;
-    }
-    let old = member.flags;
-    let new = change.new_flags - NodeFlags::DISCONNECTED;
-    member.flags = new;
-    if new != old {
-        cx.membership_changed = true;
-        cx.notice(format!(
-            "Control modify_flags of node {} - flags were 0x{old:x} now 0x{new:x}",
-            change.pnn
-        ));
-    }
-    // C forces a recovery whenever a node becomes healthy while this one starts. Only a database that
-    // is unhealthy here can gain from it.
-    let unhealthy = databases.map.values().any(|db| db.unhealthy.is_some());
-    let starting = cx.run_state <= RunState::Startup && cx.recovery_mode == RecoveryMode::Normal;
-    if new.is_empty() && unhealthy && starting {
-        cx.notice(format!(
-            "node {} has become healthy - force recovery for startup",
-            change.pnn
-        ));
-        cx.recovery_mode = RecoveryMode::Active;
-    }
-    true
-}
-
-/// The own node leaves the active set: what it holds is out of date from now on.
-pub fn become_inactive(cx: &mut Shared, databases: &mut Databases, failover: &mut Failover) {
-    cx.vnn_map.generation = Generation::INVALID;
-    for db in databases.map.values_mut() {
-        db.generation = Generation::INVALID;
-    }
-    cx.recovery_mode = RecoveryMode::Active;
-    cx.membership_changed = true;
-    databases.freeze_all(cx, None);
-    failover.drop_all(cx);
-}
-
 impl Cluster {
-    /// SET_BAN_STATE for the own node: seconds, or 0 to end a ban. `reason` says who wants it, and why.
-    pub fn set_ban(
+    /// MODIFY_FLAGS: the leader says which flags a node has. False when the node is unknown.
+    ///
+    /// What a node says of itself is known here first hand, and whether it is connected each node knows
+    /// by itself.
+    pub(super) fn modify(&mut self, cx: &mut Context, change: NodeFlagChange) -> bool {
+        if change.pnn == cx.pnn() {
+            return true;
+        }
+        let Some(flags) = cx.view_mut().flags_mut(change.pnn) else {
+            cx.error(format!(
+                "flags of unknown node {} are to be changed",
+                change.pnn
+            ));
+            return false;
+        };
+        if flags.contains(NodeFlags::DISCONNECTED) {
+            return true;
+        }
+        let old = *flags;
+        let new = change.new_flags - NodeFlags::DISCONNECTED;
+        *flags = new;
+        if new != old {
+            cx.post(proxy::Letter::MembershipChanged);
+            cx.notice(format!(
+                "Control modify_flags of node {} - flags were 0x{old:x} now 0x{new:x}",
+                change.pnn
+            ));
+        }
+        // C forces a recovery whenever a node becomes healthy while this one starts. Only a database that
+        // is unhealthy here can gain from it.
+        let unhealthy = cx.databases().unhealthy().is_some();
+        let starting = cx.run_state() <= RunState::STARTUP && !cx.recovering();
+        if new.is_empty() && unhealthy && starting {
+            cx.notice(format!(
+                "node {} has become healthy - force recovery for startup",
+                change.pnn
+            ));
+            self.enter_recovery(cx, &Reason::Database);
+        }
+        true
+    }
+
+    /// A peer is connected.
+    pub(super) fn peer_up(&mut self, cx: &mut Context, peer: Pnn, lost_in: Option<Generation>) {
+        let Some(member) = cx.member(peer).filter(|m| !m.deleted()) else {
+            return;
+        };
+        let address = member.address();
+        if let Some(flags) = cx.view_mut().flags_mut(peer) {
+            flags.remove(NodeFlags::DISCONNECTED);
+        }
+        cx.notice(format!(
+            "connected to {address}:{} - node {peer} is up",
+            ctdb_protocol::PORT
+        ));
+        cx.post(proxy::Letter::MembershipChanged);
+        if lost_in != Some(cx.generation()) {
+            return;
+        }
+        // Records may have been under way between us: their senders do not have them any more, their
+        // receivers never will, and calls for them would go round for ever. The leader may have seen
+        // nothing of it, if its own connections stand.
+        cx.notice(format!(
+            "Packets to or from node {peer} may be lost: a recovery has to find the records in them"
+        ));
+        if cx.recovering() {
+            // The one under way may be past those records, and its end must not hide that.
+            self.recovery_owed = lost_in;
+        }
+        self.enter_recovery(cx, &Reason::PacketsLost(peer));
+    }
+
+    /// A peer's connection broke.
+    pub(super) fn peer_gone(&mut self, cx: &mut Context, peer: Pnn, reason: &str) {
+        let Some(address) = cx.member(peer).map(super::view::Member::address) else {
+            return;
+        };
+        if let Some(flags) = cx.view_mut().flags_mut(peer) {
+            flags.insert(NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY);
+        }
+        cx.notice(format!(
+            "{address}:{} - node {peer} is dead: {reason}",
+            ctdb_protocol::PORT
+        ));
+        cx.post(proxy::Letter::MembershipChanged);
+        self.leader_gone(peer);
+        let own = |asked: &context::Asked| matches!(asked, context::Asked::Cluster(_));
+        for (_, asked) in cx.recall_about(About::Node(peer), own) {
+            if let context::Asked::Cluster(asked) = asked {
+                self.answered(cx, asked, &failed("node is disconnected"));
+            }
+        }
+    }
+
+    /// An administrator's flag of the own node is set or cleared.
+    pub(super) fn set_administrative(cx: &mut Context, flag: NodeFlags, on: bool) {
+        set_own(cx, flag, on);
+        cx.post(proxy::Letter::MembershipChanged);
+    }
+
+    /// STOP_NODE; answered when the databases are on their way to be frozen.
+    pub(super) fn stop(&mut self, cx: &mut Context, asker: Asker) {
+        set_own(cx, NodeFlags::STOPPED, true);
+        self.become_inactive(cx, Some(asker));
+    }
+
+    /// The own node leaves the active set: what it holds is out of date from now on. `asker` is answered
+    /// when the databases know.
+    fn become_inactive(&mut self, cx: &mut Context, asker: Option<Asker>) {
+        cx.view_mut().vnn_map.generation = Generation::INVALID;
+        self.enter_recovery(cx, &Reason::Inactive);
+        cx.post(proxy::Letter::MembershipChanged);
+        cx.post(database::Letter::BecameInactive(asker));
+        cx.post(failover::Letter::DropAll);
+    }
+
+    /// SET_BAN_STATE for the own node, or a ban by itself: seconds, or 0 to end a ban.
+    /// `reason` says who wants it, and why.
+    pub(super) fn set_ban(
         &mut self,
-        cx: &mut Shared,
-        databases: &mut Databases,
-        failover: &mut Failover,
+        cx: &mut Context,
+        asker: Option<Asker>,
         time_s: u32,
         reason: &str,
     ) {
@@ -93,58 +155,53 @@ impl Cluster {
         if time_s == 0 {
             cx.error("Unbanning this node");
             set_own(cx, NodeFlags::BANNED, false);
-            return;
-        }
-        if cx.tunables.enable_bans() == 0 {
+        } else if cx.tunables().enable_bans() == 0 {
             cx.error("Bans are disabled - ignoring ban of this node");
-            return;
+        } else {
+            cx.error(format!("Banning this node for {time_s} seconds"));
+            cx.notice(format!("Reason of the ban: {reason}"));
+            let timer = cx.arm(Duration::from_secs(u64::from(time_s)), Due::BanEnd);
+            self.ban = Some(Ban {
+                time_s,
+                reason: reason.to_owned(),
+                timer,
+            });
+            if !cx.own_flags().contains(NodeFlags::BANNED) {
+                set_own(cx, NodeFlags::BANNED, true);
+                return self.become_inactive(cx, asker);
+            }
         }
-        cx.error(format!("Banning this node for {time_s} seconds"));
-        cx.notice(format!("Reason of the ban: {reason}"));
-        let timer = cx.arm(Duration::from_secs(u64::from(time_s)), Timer::BanEnd);
-        self.ban = Some(Ban {
-            time_s,
-            reason: reason.to_owned(),
-            timer,
-        });
-        if !cx.own_flags().contains(NodeFlags::BANNED) {
-            set_own(cx, NodeFlags::BANNED, true);
-            become_inactive(cx, databases, failover);
+        if let Some(asker) = asker {
+            cx.reply_status(asker, 0);
         }
     }
 
     /// A ban is over. A node whose databases are not all frozen cannot be let back yet.
-    pub fn ban_ended(
-        &mut self,
-        cx: &mut Shared,
-        databases: &mut Databases,
-        failover: &mut Failover,
-    ) {
+    pub(super) fn ban_ended(&mut self, cx: &mut Context) {
         let reason = self.ban.take().map_or_else(String::new, |ban| ban.reason);
-        let time_s = cx.tunables.recovery_ban_period();
+        let time_s = cx.tunables().recovery_ban_period();
         if self.has_storage_fault() {
             // The look at the disk ends it.
             let limit = Duration::from_secs(u64::from(time_s));
-            let timer = cx.arm(limit, Timer::BanEnd);
+            let timer = cx.arm(limit, Due::BanEnd);
             self.ban = Some(Ban {
                 time_s,
                 reason,
                 timer,
             });
-        } else if databases.freeze_all.complete {
+        } else if cx.databases().all_frozen() {
             cx.error("Banning timed out");
             set_own(cx, NodeFlags::BANNED, false);
         } else {
             cx.error("Banning timed out, but the databases are not frozen: ban goes on");
-            self.set_ban(cx, databases, failover, time_s, &reason);
+            self.set_ban(cx, None, time_s, &reason);
         }
     }
 
     /// GET_BAN_STATE.
-    #[must_use]
-    pub fn ban_state(&self, cx: &Shared) -> BanState {
+    pub(super) fn ban_state(&self, cx: &Context) -> BanState {
         BanState {
-            pnn: cx.pnn,
+            pnn: cx.pnn(),
             time_s: self.ban.as_ref().map_or(0, |ban| ban.time_s),
         }
     }

@@ -1,52 +1,77 @@
 //! Membership: node flags, run state, bans, the nodes list, recovery mode, and the way up and down.
 
-pub mod boot;
-pub mod flags;
-pub mod leader;
-pub mod member;
-pub mod nodes;
-pub mod recovery_mode;
-pub mod shutdown;
-pub mod storage;
+mod boot;
+mod control;
+mod flags;
+mod health;
+mod leader;
+mod letter;
+mod nodes;
+mod recovery;
+mod recovery_mode;
+mod shutdown;
+mod storage;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod view;
+
+pub use letter::{AfterEvent, Asked, Awaited, Due, Letter, Reason};
+pub use storage::{CannotStore, Cure, TRIES};
+
+use ctdb_protocol::id::{Generation, Pnn};
+use ctdb_protocol::types::Capabilities;
 
 use crate::timer::TimerId;
 
 /// A ban of this node.
 #[derive(Debug)]
-pub struct Ban {
+struct Ban {
     /// Its length in seconds as asked for.
-    pub time_s: u32,
+    time_s: u32,
     /// Who wanted it, and why if that is known.
-    pub reason: String,
+    reason: String,
     /// Its end.
-    pub timer: TimerId,
+    timer: TimerId,
 }
 
-/// State of the cluster service.
+/// State of the cluster service that only it sees; the rest is its [view](view::View).
 #[derive(Debug, Default)]
 pub struct Cluster {
     /// The running ban.
-    pub ban: Option<Ban>,
+    ban: Option<Ban>,
     /// What keeps this node from storing databases.
-    pub storage: storage::StorageWatch,
+    storage: storage::StorageWatch,
     /// Drops all addresses when recovery takes too long.
-    pub drop_addresses: Option<TimerId>,
+    drop_addresses: Option<TimerId>,
+    /// The generation in which packets were lost to a peer that came back while a recovery was under way,
+    /// too late for it to find what was in them: another one has to follow.
+    recovery_owed: Option<Generation>,
     /// When the last recovery began and ended, wall-clock microseconds.
-    pub recovery_started_us: u64,
+    recovery_started_us: u64,
     /// See above; 0 before the first one.
-    pub recovery_finished_us: u64,
+    recovery_finished_us: u64,
     /// The same on the monotonic clock.
-    pub recovery_finished_monotonic_us: u64,
+    recovery_finished_monotonic_us: u64,
     /// When the daemon started, wall-clock microseconds.
-    pub started_us: u64,
+    started_wall_us: u64,
     /// Capabilities that SET_LMASTERROLE and SET_RECMASTERROLE change.
-    pub capabilities: ctdb_protocol::types::Capabilities,
+    capabilities: Capabilities,
     /// Who last said that it leads, this node included.
-    pub leader: Option<ctdb_protocol::id::Pnn>,
+    leader: Option<Pnn>,
     /// When it said so, monotonic microseconds.
-    pub leader_heard_us: u64,
-    /// How far boot has come.
-    pub boot: boot::Boot,
+    leader_heard_us: u64,
+    boot: boot::Boot,
     /// How far the way down has come.
-    pub shutdown: Option<shutdown::Shutdown>,
+    shutdown: Option<shutdown::Shutdown>,
+}
+
+impl Cluster {
+    /// The service of a node with these capabilities.
+    #[must_use]
+    pub fn new(capabilities: Capabilities) -> Self {
+        Self {
+            capabilities,
+            ..Self::default()
+        }
+    }
 }

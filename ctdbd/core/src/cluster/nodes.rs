@@ -1,13 +1,18 @@
 //! The nodes list: reading it again, and what of it is told to others. (RELOAD_NODES_FILE, GET_NODEMAP, GET_NODES_FILE.)
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
+use bytes::Bytes;
 use ctdb_config::nodes::NodeLine;
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap, SockAddr};
 
+use super::{Awaited, Cluster};
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::Effect;
-use crate::shared::{Asker, Shared, Waiting};
+use crate::{proxy, transport};
 
 /// What the nodes list is read for.
 #[derive(Debug)]
@@ -19,27 +24,26 @@ pub enum Wanted {
 }
 
 /// Asks for the nodes list to be read.
-pub fn read(cx: &mut Shared, wanted: Wanted) {
-    let ticket = cx.expect(Waiting::Nodes(wanted));
-    cx.out.push(Effect::ReadNodes { ticket });
+pub(super) fn read(cx: &mut Context, wanted: Wanted) {
+    let ticket = cx.expect(Awaited::Nodes(wanted));
+    cx.effect(Effect::ReadNodes { ticket });
 }
 
 /// GET_NODEMAP: this node's view of all nodes.
 #[must_use]
-pub fn node_map(cx: &Shared) -> NodeMap {
-    let entry = |m: &super::member::Member| NodeAndFlags {
-        pnn: m.pnn,
-        flags: m.flags,
-        addr: address(m.address),
+pub(super) fn node_map(cx: &Context) -> NodeMap {
+    let entry = |m: &super::view::Member| NodeAndFlags {
+        pnn: m.pnn(),
+        flags: m.flags(),
+        addr: address(m.address()),
     };
     NodeMap {
-        nodes: cx.members.iter().map(entry).collect(),
+        nodes: cx.members().map(entry).collect(),
     }
 }
 
 /// GET_NODES_FILE: what the list says now.
-#[must_use]
-pub fn file_map(lines: &[NodeLine]) -> NodeMap {
+fn file_map(lines: &[NodeLine]) -> NodeMap {
     let entry = |(line, number): (&NodeLine, u32)| NodeAndFlags {
         pnn: Pnn(number),
         flags: if line.deleted {
@@ -59,36 +63,68 @@ fn address(ip: IpAddr) -> SockAddr {
     SockAddr::from(ip).with_port(ctdb_config::nodes::port())
 }
 
-/// Takes a changed list over. Returns nodes that are gone or have another address now.
-pub fn reload(cx: &mut Shared, lines: &[NodeLine]) -> Vec<Pnn> {
+/// Takes a changed list over. Returns the nodes whose line is another one now.
+fn reload(cx: &mut Context, lines: &[NodeLine]) -> Vec<Pnn> {
     let before: Vec<(Pnn, IpAddr, bool)> = cx
-        .members
-        .iter()
-        .map(|m| (m.pnn, m.address, m.connected()))
+        .members()
+        .map(|m| (m.pnn(), m.address(), m.deleted()))
         .collect();
-    cx.members.reload(lines);
+    cx.view_mut().reload(lines);
     connect(cx);
-    let changed = |&(pnn, address, _): &(Pnn, IpAddr, bool)| {
-        cx.members.find(pnn).is_none_or(|m| m.address != address)
+    let changed = |&(pnn, address, deleted): &(Pnn, IpAddr, bool)| {
+        cx.member(pnn)
+            .is_none_or(|m| m.address() != address || m.deleted() != deleted)
     };
     before
         .iter()
-        .filter(|node| node.2 && changed(node))
+        .filter(|node| changed(node))
         .map(|node| node.0)
         .collect()
 }
 
-/// Tells the transport which peers there are.
-pub fn connect(cx: &mut Shared) {
-    let own = cx.pnn;
-    let peers = cx
-        .members
-        .iter()
-        .filter(|m| m.pnn != own && !m.deleted())
-        .map(|m| (m.pnn, m.address))
-        .collect();
-    cx.out.push(Effect::SetPeers { peers });
+impl Cluster {
+    /// The nodes list was read.
+    pub(crate) fn nodes_read(
+        cx: &mut Context,
+        awaited: Awaited,
+        lines: Result<Vec<NodeLine>, String>,
+    ) {
+        let Awaited::Nodes(wanted) = awaited else {
+            return;
+        };
+        match (wanted, lines) {
+            (Wanted::Tell(asker), Ok(lines)) => cx.reply_with(asker, &file_map(&lines)),
+            (Wanted::Tell(asker), Err(error)) => {
+                cx.error(format!("Failed to read nodes list: {error}"));
+                cx.reply_status(asker, -1);
+            }
+            (Wanted::Reload(asker), Ok(lines)) => {
+                let changed = reload(cx, &lines);
+                cx.reply_status(asker, 0);
+                cx.message(Pnn::CURRENT, Srvid::RELOAD_NODES, Bytes::new());
+                cx.post(transport::Letter::NodesChanged(changed.clone()));
+                for node in changed {
+                    cx.post(proxy::Letter::NodeGone(node));
+                }
+            }
+            (Wanted::Reload(asker), Err(error)) => {
+                // Upstream ends the daemon here; nothing is lost by keeping the list that works.
+                cx.error(format!(
+                    "Failed to reload nodes list, the old one stays: {error}"
+                ));
+                cx.reply_status(asker, -1);
+            }
+        }
+    }
 }
 
-/// The address of a deleted node.
-pub const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// Tells the transport which peers there are.
+pub(super) fn connect(cx: &mut Context) {
+    let own = cx.pnn();
+    let peers = cx
+        .members()
+        .filter(|m| m.pnn() != own && !m.deleted())
+        .map(|m| (m.pnn(), m.address()))
+        .collect();
+    cx.effect(Effect::SetPeers { peers });
+}

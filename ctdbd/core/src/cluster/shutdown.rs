@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::srvid::Srvid;
-use ctdb_protocol::types::SrvidMessage;
+use ctdb_protocol::types::{RunState, SrvidMessage};
 use ctdb_protocol::wire::all;
 
-use super::Cluster;
+use super::health::request_takeover_run;
+use super::{AfterEvent, Cluster, Due};
+use crate::context::Context;
 use crate::effect::Effect;
-use crate::event::monitor::request_takeover_run;
-use crate::event::{self, Then};
-use crate::shared::{RunState, Shared, Timer};
+use crate::event::{self, Event};
 use crate::timer::TimerId;
 
 /// How long an unanswered request for a takeover run is left alone.
@@ -24,7 +24,7 @@ const LEADER_STAYS: Duration = Duration::from_millis(1500);
 
 /// How far the way down has come.
 #[derive(Debug)]
-pub struct Shutdown {
+pub(super) struct Shutdown {
     code: i32,
     step: Step,
     /// The end of patience with takeover runs, on the monotonic clock.
@@ -52,22 +52,22 @@ enum Step {
 
 impl Cluster {
     /// Begins to shut down; a second request is ignored. True when it begins.
-    pub fn shut_down(&mut self, cx: &mut Shared, code: i32) -> bool {
+    pub(crate) fn shut_down(&mut self, cx: &mut Context, code: i32) -> bool {
         if self.shutdown.is_some() {
             return false;
         }
         cx.notice("Shutdown sequence commencing.");
-        let was_serving = cx.run_state >= RunState::FirstRecovery;
-        super::boot::enter(cx, RunState::Shutdown);
-        let limit_s = cx.settings.shutdown_failover_timeout_s;
+        let was_serving = cx.run_state() >= RunState::FIRST_RECOVERY;
+        self.enter(cx, RunState::SHUTDOWN);
+        let limit_s = cx.settings().shutdown_failover_timeout_s;
         self.shutdown = Some(Shutdown {
             code,
             step: Step::Extra,
-            until_us: cx.now.after(Duration::from_secs(u64::from(limit_s))),
+            until_us: cx.now().after(Duration::from_secs(u64::from(limit_s))),
             asked: 0,
             others_wait: false,
         });
-        if limit_s > 0 && others_there(cx) && was_serving && !cx.settings.failover_disabled {
+        if limit_s > 0 && others_there(cx) && was_serving && !cx.settings().failover_disabled {
             self.ask_for_takeover(cx);
         } else {
             self.leave(cx);
@@ -77,28 +77,28 @@ impl Cluster {
 
     /// Goes down without asking anybody: the others cannot use this node, and whatever they ask of it holds them up.
     /// They lose sight of it at once, and its scripts give its addresses up while it is alone.
-    pub fn leave_at_once(&mut self, cx: &mut Shared, code: i32) {
+    pub(super) fn leave_at_once(&mut self, cx: &mut Context, code: i32) {
         match &mut self.shutdown {
             Some(shutdown) if matches!(shutdown.step, Step::Event) => return,
             Some(shutdown) => shutdown.code = code,
             None => {
                 cx.notice("Shutdown sequence commencing.");
-                super::boot::enter(cx, RunState::Shutdown);
+                self.enter(cx, RunState::SHUTDOWN);
                 self.shutdown = Some(Shutdown {
                     code,
                     step: Step::Extra,
-                    until_us: cx.now.monotonic_us,
+                    until_us: cx.now().monotonic_us,
                     asked: 0,
                     others_wait: false,
                 });
             }
         }
-        cx.out.push(Effect::CloseTransport);
+        cx.effect(Effect::CloseTransport);
         self.leave(cx);
     }
 
     /// A message may be a leader's sign of life, or the answer to the request for a takeover run.
-    pub fn message_heard(&mut self, cx: &mut Shared, srvid: Srvid, data: &[u8]) {
+    pub(crate) fn message_heard(&mut self, cx: &mut Context, srvid: Srvid, data: &[u8]) {
         if srvid == Srvid::LEADER {
             self.leader_heard(cx, data);
         }
@@ -109,17 +109,17 @@ impl Cluster {
             // A request without a port is nobody's that waits: nodes repeat these for as long as an
             // address is not where it should be.
             shutdown.others_wait |= all(data).is_ok_and(|request: SrvidMessage| {
-                request.pnn != cx.pnn && request.srvid != Srvid(0)
+                request.pnn != cx.pnn() && request.srvid != Srvid(0)
             });
             return;
         }
         let Step::Takeover { tick, oldest } = shutdown.step else {
             return;
         };
-        if !(oldest..=shutdown.asked).any(|number| srvid == reply_srvid(cx.pnn, number)) {
+        if !(oldest..=shutdown.asked).any(|number| srvid == reply_srvid(cx.pnn(), number)) {
             return;
         }
-        cx.timers.disarm(tick);
+        cx.disarm(tick);
         shutdown.step = Step::Extra;
         let answer = data
             .first_chunk()
@@ -130,27 +130,27 @@ impl Cluster {
         if answer < 0 || oldest > 1 {
             return self.serve_or_leave(cx);
         }
-        let extra = Duration::from_secs(u64::from(cx.settings.shutdown_extra_timeout_s));
+        let extra = Duration::from_secs(u64::from(cx.settings().shutdown_extra_timeout_s));
         let stay = if self.leads(cx) {
             extra.max(LEADER_STAYS)
         } else {
             extra
         };
         if !stay.is_zero() {
-            cx.arm(stay, Timer::Shutdown);
+            cx.arm(stay, Due::Shutdown);
         } else {
             self.leave(cx);
         }
     }
 
     /// A wait of the way down is over.
-    pub fn shutdown_wait_over(&mut self, cx: &mut Shared) {
+    pub(super) fn shutdown_wait_over(&mut self, cx: &mut Context) {
         let Some(shutdown) = &self.shutdown else {
             return;
         };
         match shutdown.step {
             Step::Takeover { .. } if !others_there(cx) => self.leave(cx),
-            Step::Takeover { .. } if cx.now.monotonic_us < shutdown.until_us => {
+            Step::Takeover { .. } if cx.now().monotonic_us < shutdown.until_us => {
                 self.ask_for_takeover(cx);
             }
             Step::Takeover { .. } => {
@@ -164,10 +164,10 @@ impl Cluster {
 
     /// A leader that others still wait for stays for one more takeover run: their requests would go
     /// down with it. It asks for a run itself, whose answer comes after theirs.
-    fn serve_or_leave(&mut self, cx: &mut Shared) {
+    fn serve_or_leave(&mut self, cx: &mut Context) {
         let wait = self.leads(cx)
             && self.shutdown.as_ref().is_some_and(|shutdown| {
-                shutdown.others_wait && cx.now.monotonic_us < shutdown.until_us
+                shutdown.others_wait && cx.now().monotonic_us < shutdown.until_us
             });
         if wait {
             self.ask_for_takeover(cx);
@@ -177,13 +177,13 @@ impl Cluster {
     }
 
     /// Whether this node leads others.
-    fn leads(&self, cx: &Shared) -> bool {
-        self.leader == Some(cx.pnn) && others_there(cx)
+    fn leads(&self, cx: &Context) -> bool {
+        self.leader == Some(cx.pnn()) && others_there(cx)
     }
 
     /// Asks the leader for a takeover run, and has it asked again soon: a request dies with its
     /// leader, and when a whole cluster goes down the leader is one of those that leave.
-    fn ask_for_takeover(&mut self, cx: &mut Shared) {
+    fn ask_for_takeover(&mut self, cx: &mut Context) {
         let Some(shutdown) = &mut self.shutdown else {
             return;
         };
@@ -195,34 +195,34 @@ impl Cluster {
                 shutdown.asked
             }
         };
-        request_takeover_run(cx, reply_srvid(cx.pnn, shutdown.asked));
-        let left = Duration::from_micros(shutdown.until_us.saturating_sub(cx.now.monotonic_us));
-        let tick = cx.arm(ASK_AGAIN.min(left), Timer::Shutdown);
+        request_takeover_run(cx, reply_srvid(cx.pnn(), shutdown.asked));
+        let left = Duration::from_micros(shutdown.until_us.saturating_sub(cx.now().monotonic_us));
+        let tick = cx.arm(ASK_AGAIN.min(left), Due::Shutdown);
         shutdown.step = Step::Takeover { tick, oldest };
     }
 
     /// No leader of ours any more, then the scripts.
-    fn leave(&mut self, cx: &mut Shared) {
+    fn leave(&mut self, cx: &mut Context) {
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.step = Step::Event;
         }
-        cx.out.push(Effect::StopWatch);
-        event::run(cx, "shutdown", Vec::new(), Then::Shutdown);
+        cx.effect(Effect::StopWatch);
+        event::run(cx, Event::Shutdown, Vec::new(), AfterEvent::Shutdown);
     }
 
     /// The scripts have ended: the process ends.
-    pub fn shutdown_event_done(&mut self, cx: &mut Shared) {
+    pub(super) fn shutdown_event_done(&mut self, cx: &mut Context) {
         let code = self.shutdown.as_ref().map_or(0, |shutdown| shutdown.code);
-        cx.out.push(Effect::CloseTransport);
+        cx.effect(Effect::CloseTransport);
         cx.notice("Shutdown sequence complete, exiting.");
-        cx.out.push(Effect::Exit { code });
+        cx.effect(Effect::Exit { code });
     }
 }
 
 /// Whether there is anyone to take the addresses over.
-fn others_there(cx: &Shared) -> bool {
-    let own = cx.pnn;
-    cx.members.iter().any(|m| m.pnn != own && m.connected())
+fn others_there(cx: &Context) -> bool {
+    let own = cx.pnn();
+    cx.members().any(|m| m.pnn() != own && m.connected())
 }
 
 /// Where the leader answers the request of that number of a daemon on its way down.

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use ctdb_protocol::types::NodeFlags;
 
-use super::{Cluster, flags};
-use crate::database::Databases;
-use crate::failover::service::Failover;
-use crate::shared::{Shared, Timer};
+use super::{Cluster, Due, flags};
+use crate::context::Context;
+use crate::database;
 use crate::timer::TimerId;
 
 /// The first look at the disk comes after this long; each further fault doubles it.
@@ -41,25 +40,9 @@ pub enum Cure {
     Opens(String),
 }
 
-impl Cure {
-    fn came_true(&self, cx: &Shared, databases: &Databases) -> Result<String, String> {
-        match self {
-            Self::Stores(path) => cx
-                .storage
-                .can_store(path)
-                .map(|()| format!("{path} can be stored again"))
-                .map_err(|error| error.to_string()),
-            Self::Opens(name) => match databases.busy.reason(name) {
-                None => Ok(format!("database {name} can be opened again")),
-                Some(reason) => Err(reason.to_owned()),
-            },
-        }
-    }
-}
-
 /// Why this node is banned by itself, and when it looks again.
 #[derive(Debug)]
-pub struct StorageFault {
+struct StorageFault {
     cure: Cure,
     look: Duration,
     timer: TimerId,
@@ -67,7 +50,7 @@ pub struct StorageFault {
 
 /// How the next fault is dealt with.
 #[derive(Debug, Default)]
-pub struct StorageWatch {
+pub(super) struct StorageWatch {
     fault: Option<StorageFault>,
     /// Wait and instant (monotonic microseconds) of the last fault.
     last: Option<(Duration, u64)>,
@@ -75,33 +58,27 @@ pub struct StorageWatch {
 
 impl Cluster {
     /// A database could not be stored: this node bans itself until its disk takes data again.
-    pub fn cannot_store(
-        &mut self,
-        cx: &mut Shared,
-        databases: &mut Databases,
-        failover: &mut Failover,
-        what: CannotStore,
-    ) {
+    pub(super) fn cannot_store(&mut self, cx: &mut Context, what: CannotStore) {
         if self.storage.fault.is_some() {
             return;
         }
         let look = match self.storage.last {
-            Some((look, at_us)) if cx.now.seconds_since(at_us) < FORGOTTEN_AFTER_S => {
+            Some((look, at_us)) if cx.now().seconds_since(at_us) < FORGOTTEN_AFTER_S => {
                 (look * 2).min(LONGEST)
             }
             _ => FIRST_LOOK,
         };
-        self.storage.last = Some((look, cx.now.monotonic_us));
+        self.storage.last = Some((look, cx.now().monotonic_us));
         cx.error(format!(
             "This node cannot keep its databases and leaves the others to it: {}",
             what.reason
         ));
-        let time_s = cx.tunables.recovery_ban_period();
-        self.set_ban(cx, databases, failover, time_s, &what.reason);
+        let time_s = cx.tunables().recovery_ban_period();
+        self.set_ban(cx, None, time_s, &what.reason);
         if self.ban.is_none() {
             return;
         }
-        let timer = cx.arm(look, Timer::StorageLook);
+        let timer = cx.arm(look, Due::StorageLook);
         self.storage.fault = Some(StorageFault {
             cure: what.cure,
             look,
@@ -109,38 +86,50 @@ impl Cluster {
         });
     }
 
-    /// Looks whether the disk takes data again.
-    pub fn look_at_storage(&mut self, cx: &mut Shared, databases: &Databases) {
+    /// Time to look whether the disk takes data again.
+    pub(super) fn look_at_storage(&self, cx: &mut Context) {
+        if let Some(fault) = &self.storage.fault {
+            cx.post(database::Letter::LookFor(fault.cure.clone()));
+        }
+    }
+
+    /// The database service has looked: what is well again, or why it is not.
+    pub(super) fn looked_at_storage(&mut self, cx: &mut Context, found: Result<String, String>) {
         let Some(fault) = &mut self.storage.fault else {
             return;
         };
-        match fault.cure.came_true(cx, databases) {
-            Ok(what) if databases.freeze_all.complete => {
+        match found {
+            Ok(what) if cx.databases().all_frozen() => {
                 cx.error(format!("{what}, this node comes back"));
                 self.end_ban(cx);
                 flags::set_own(cx, NodeFlags::BANNED, false);
             }
-            Ok(_) => fault.timer = cx.arm(FIRST_LOOK, Timer::StorageLook),
+            Ok(_) => fault.timer = cx.arm(FIRST_LOOK, Due::StorageLook),
             Err(why) => {
                 cx.warning(format!("This node stays banned: {why}"));
-                fault.timer = cx.arm(fault.look, Timer::StorageLook);
+                fault.timer = cx.arm(fault.look, Due::StorageLook);
             }
         }
     }
 
     /// Whether a storage fault keeps this node banned.
-    #[must_use]
-    pub fn has_storage_fault(&self) -> bool {
+    pub(super) fn has_storage_fault(&self) -> bool {
         self.storage.fault.is_some()
     }
 
+    /// Who banned this node and why, while it is banned.
+    #[must_use]
+    pub(crate) fn ban_reason(&self) -> Option<&str> {
+        self.ban.as_ref().map(|ban| ban.reason.as_str())
+    }
+
     /// The running ban and its reason are over.
-    pub(super) fn end_ban(&mut self, cx: &mut Shared) {
+    pub(super) fn end_ban(&mut self, cx: &mut Context) {
         if let Some(ban) = self.ban.take() {
-            cx.timers.disarm(ban.timer);
+            cx.disarm(ban.timer);
         }
         if let Some(fault) = self.storage.fault.take() {
-            cx.timers.disarm(fault.timer);
+            cx.disarm(fault.timer);
         }
     }
 }

@@ -9,17 +9,20 @@ use ctdb_protocol::id::{ClientId, DbId, Pnn};
 use ctdb_protocol::text::Text;
 use ctdb_protocol::types::{ControlFlags, DbFlags};
 
-use super::{Databases, Db};
-use crate::shared::{Asker, RecoveryMode, RunState, Shared, Timer};
+use super::Due;
+use super::{Databases, Db, OpenFailure};
+use crate::context::Context;
+use crate::control::Asker;
 use crate::store::{Kind, OpenError};
 use crate::timer::TimerId;
+use ctdb_protocol::types::RunState;
 
 /// Upstream replays parked attaches this long after a recovery.
 const REPLAY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a database was not attached, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AttachError {
+pub(super) enum AttachError {
     /// Somebody has its file locked, or the disk is full; it can be tried again.
     #[error("{0}")]
     Busy(String),
@@ -34,29 +37,29 @@ fn refused(reason: &str) -> AttachError {
 
 /// An attach as it was asked for.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(super) struct Request {
     /// Who asks.
-    pub asker: Asker,
+    pub(super) asker: Asker,
     /// Name without the NUL.
-    pub name: String,
+    pub(super) name: String,
     /// Which control it was.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Control flags; ATTACH_RECOVERY matters.
-    pub flags: ControlFlags,
+    pub(super) flags: ControlFlags,
 }
 
 /// Attaches that wait for the end of a recovery.
 #[derive(Debug, Default)]
-pub struct Deferred {
+pub(super) struct Deferred {
     last: u64,
     parked: BTreeMap<u64, (Request, TimerId)>,
 }
 
 impl Databases {
     /// DB_ATTACH, _PERSISTENT or _REPLICATED. `local_client` says that a live client of this node asks.
-    pub fn attach(&mut self, cx: &mut Shared, request: Request, local_client: bool) {
+    pub(super) fn attach(&mut self, cx: &mut Context, request: Request, local_client: bool) {
         let asker = request.asker;
-        if cx.tunables.allow_client_db_attach() == 0 {
+        if cx.tunables().allow_client_db_attach() == 0 {
             cx.error(format!(
                 "DB Attach to database {} denied by tunable AllowClientDBAccess == 0",
                 request.name
@@ -88,7 +91,7 @@ impl Databases {
     }
 
     /// Whether a client of this node may attach now; if not it was answered, or will be.
-    fn may_attach(&mut self, cx: &mut Shared, request: &Request) -> bool {
+    fn may_attach(&mut self, cx: &mut Context, request: &Request) -> bool {
         if cx.inactive() {
             cx.error(format!(
                 "DB Attach to database {} refused since node is inactive (flags=0x{:x})",
@@ -98,7 +101,7 @@ impl Databases {
             cx.reply_status(request.asker, -1);
             return false;
         }
-        let active = cx.recovery_mode == RecoveryMode::Active;
+        let active = cx.recovering();
         if request.flags.contains(ControlFlags::ATTACH_RECOVERY) {
             if !active {
                 cx.error(format!(
@@ -109,13 +112,13 @@ impl Databases {
             }
             return active;
         }
-        if !active && cx.run_state >= RunState::Startup {
+        if !active && cx.run_state() >= RunState::STARTUP {
             return true;
         }
         self.deferred.last += 1;
         let number = self.deferred.last;
-        let limit = Duration::from_secs(u64::from(cx.tunables.deferred_attach_to()));
-        let timer = cx.arm(limit, Timer::DeferredAttach(number));
+        let limit = Duration::from_secs(u64::from(cx.tunables().deferred_attach_to()));
+        let timer = cx.arm(limit, Due::DeferredAttach(number));
         self.deferred
             .parked
             .insert(number, (request.clone(), timer));
@@ -127,54 +130,50 @@ impl Databases {
     }
 
     /// A parked attach has waited long enough.
-    pub fn deferred_expired(&mut self, cx: &mut Shared, number: u64) {
+    pub(super) fn deferred_expired(&mut self, cx: &mut Context, number: u64) {
         if let Some((request, _)) = self.deferred.parked.remove(&number) {
             cx.reply_status(request.asker, -1);
         }
     }
 
     /// A client has gone: what it had asked for is not wanted any more.
-    pub fn deferred_gone(&mut self, cx: &mut Shared, client: ClientId) {
+    pub(super) fn deferred_gone(&mut self, cx: &mut Context, client: ClientId) {
         self.deferred.parked.retain(|_, (request, timer)| {
             let keep = request.asker.client != client;
             if !keep {
-                cx.timers.disarm(*timer);
+                cx.disarm(*timer);
             }
             keep
         });
     }
 
     /// Recovery has ended: parked attaches are processed soon.
-    pub fn deferred_soon(&self, cx: &mut Shared) {
+    pub(super) fn deferred_soon(&self, cx: &mut Context) {
         if !self.deferred.parked.is_empty() {
-            let delay = if cx.settings.test_mode {
+            let delay = if cx.settings().test_mode {
                 Duration::from_millis(1)
             } else {
                 REPLAY_DELAY
             };
-            cx.arm(delay, Timer::ReplayAttaches);
+            cx.arm(delay, Due::ReplayAttaches);
         }
     }
 
-    /// Takes the parked attaches, to be processed again.
-    pub fn deferred_take(&mut self, cx: &mut Shared) -> Vec<Request> {
-        let parked = std::mem::take(&mut self.deferred.parked);
-        parked
-            .into_values()
-            .map(|(request, timer)| {
-                cx.timers.disarm(timer);
-                request
-            })
-            .collect()
+    /// Parked attaches are processed again; those of clients that have gone are not among them.
+    pub(super) fn replay_attaches(&mut self, cx: &mut Context) {
+        for (request, timer) in std::mem::take(&mut self.deferred.parked).into_values() {
+            cx.disarm(timer);
+            self.attach(cx, request, true);
+        }
     }
 
     /// Opens a database here; says whether it is new.
     ///
     /// # Errors
     /// What keeps it from being opened, in words.
-    pub fn attach_here(
+    pub(super) fn attach_here(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         name: &str,
         kind: Kind,
     ) -> Result<(DbId, bool), AttachError> {
@@ -202,23 +201,23 @@ impl Databases {
             };
         }
         let unhealthy = if kind == Kind::Persistent {
-            let health = cx.storage.health(name);
+            let health = self.storage.health(name);
             health.map_err(|error| refused(&error.to_string()))?
         } else {
             None
         };
         if let Some(reason) = unhealthy {
             // At the start it is attached, so that a recovery can bring a healthy copy.
-            if cx.run_state != RunState::Init {
+            if cx.run_state() != RunState::INIT {
                 return Err(refused(&format!("it is unhealthy: {reason}")));
             }
         }
         let (hash_size, max_dead) = (
-            cx.tunables.database_hash_size(),
-            cx.tunables.database_max_dead(),
+            cx.tunables().database_hash_size(),
+            cx.tunables().database_max_dead(),
         );
         let table =
-            cx.storage
+            self.storage
                 .open(name, kind, hash_size, max_dead)
                 .map_err(|error| match error {
                     OpenError::Busy(reason) => AttachError::Busy(reason),
@@ -229,10 +228,10 @@ impl Databases {
             table.path(),
             table.open_flags()
         ));
-        let mut db = Db::new(id, name.to_owned(), kind, table, cx.vnn_map.generation);
+        let mut db = Db::new(id, name.to_owned(), kind, table, cx.generation());
         if kind == Kind::Persistent {
             // Opening it may have shown that the file was damaged.
-            let health = cx.storage.health(name);
+            let health = self.storage.health(name);
             db.take_health(cx, health.map_err(|error| refused(&error.to_string()))?);
         }
         let volatile = db.volatile();
@@ -244,18 +243,39 @@ impl Databases {
         Ok((id, true))
     }
 
+    /// Attaches the persistent databases that this node has on disk and freezes them until the first
+    /// recovery.
+    pub(super) fn open_persistent(&mut self, cx: &mut Context) -> Result<(), OpenFailure> {
+        let names = self.storage.persistent_names();
+        let names = names.map_err(|error| OpenFailure::Refused {
+            name: String::new(),
+            reason: error.to_string(),
+        })?;
+        for name in names {
+            match self.attach_here(cx, &name, Kind::Persistent) {
+                Ok((id, true)) => self.with(id, |db| db.freeze(cx, None)),
+                Ok((_, false)) => {}
+                Err(AttachError::Busy(reason)) => return Err(OpenFailure::Busy { name, reason }),
+                Err(AttachError::Refused(reason)) => {
+                    return Err(OpenFailure::Refused { name, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// DB_DETACH. From a client it only asks all nodes to do it; from a daemon it is done.
-    pub fn detach(&mut self, cx: &mut Shared, asker: Asker, id: DbId) -> bool {
+    pub(super) fn detach(&mut self, cx: &mut Context, asker: Asker, id: DbId) -> bool {
         self.busy.forget(id);
         let Some(db) = self.map.get(&id) else {
             cx.error(format!("cannot detach unknown database {id}"));
             return false;
         };
-        let refusal = if cx.tunables.allow_client_db_attach() == 1 {
+        let refusal = if cx.tunables().allow_client_db_attach() == 1 {
             Some("clients are allowed access to databases (AllowClientDBAttach)")
         } else if !db.volatile() {
             Some("it is not volatile")
-        } else if cx.recovery_mode == RecoveryMode::Active {
+        } else if cx.recovering() {
             Some("a recovery is under way")
         } else {
             None
@@ -272,26 +292,27 @@ impl Databases {
         true
     }
 
-    fn forget(&mut self, cx: &mut Shared, id: DbId) {
+    fn forget(&mut self, cx: &mut Context, id: DbId) {
         self.stop_vacuum(cx, id);
         self.traverses.forget_database(cx, id);
         if let Some(mut db) = self.map.remove(&id) {
             db.thaw(cx);
             for (_, wait) in std::mem::take(&mut db.waits) {
                 cx.settle(wait.ticket);
-                cx.out.push(crate::Effect::ReleaseLock {
+                cx.effect(crate::Effect::ReleaseLock {
                     ticket: wait.ticket,
                 });
             }
             cx.notice(format!("Detached from database '{}'", db.name));
         }
         self.order.retain(|&other| other != id);
-        cx.ready.retain(|(db, _)| *db != id);
+        cx.forget_later(id);
+        cx.databases_mut().set_healthy(id, "", true);
     }
 }
 
 /// Tells the other nodes of a database that is new here.
-fn announce(cx: &mut Shared, request: &Request) {
+fn announce(cx: &mut Context, request: &Request) {
     let name = Text::from(request.name.as_str());
     match request.kind {
         Kind::Volatile => announce_as::<DbAttach>(cx, &name),
@@ -300,6 +321,6 @@ fn announce(cx: &mut Shared, request: &Request) {
     }
 }
 
-fn announce_as<C: Control<Request = Text>>(cx: &mut Shared, name: &Text) {
+fn announce_as<C: Control<Request = Text>>(cx: &mut Context, name: &Text) {
     cx.announce::<C>(Pnn::BROADCAST_CONNECTED, name);
 }

@@ -9,9 +9,10 @@ use ctdb_protocol::hash::database_id;
 use ctdb_protocol::id::DbId;
 
 use super::Databases;
+use super::Due;
 use super::attach::AttachError;
-use crate::cluster::storage::{CannotStore, Cure, TRIES};
-use crate::shared::{Shared, Timer};
+use crate::cluster::{self, CannotStore, Cure, TRIES};
+use crate::context::Context;
 use crate::store::Kind;
 use crate::timer::TimerId;
 
@@ -20,7 +21,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// All of them, by name.
 #[derive(Debug, Default)]
-pub struct BusyFiles {
+pub(super) struct BusyFiles {
     wanted: BTreeMap<String, Wanted>,
     timer: Option<TimerId>,
 }
@@ -36,7 +37,7 @@ struct Wanted {
 
 impl BusyFiles {
     /// What is in the way, in a line for each.
-    pub fn reasons(&self) -> impl Iterator<Item = String> {
+    pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
         self.wanted
             .iter()
             .map(|(name, wanted)| format!("database {name} cannot be attached: {}", wanted.reason))
@@ -44,7 +45,7 @@ impl BusyFiles {
 
     /// What is in the way of a database; nothing if it is attached, or not wanted.
     #[must_use]
-    pub fn reason(&self, name: &str) -> Option<&str> {
+    pub(super) fn reason(&self, name: &str) -> Option<&str> {
         self.wanted.get(name).map(|wanted| wanted.reason.as_str())
     }
 
@@ -56,7 +57,7 @@ impl BusyFiles {
 
 impl Databases {
     /// Tries a database again later.
-    pub(super) fn open_later(&mut self, cx: &mut Shared, name: &str, kind: Kind, reason: &str) {
+    pub(super) fn open_later(&mut self, cx: &mut Context, name: &str, kind: Kind, reason: &str) {
         let wanted = self
             .busy
             .wanted
@@ -68,27 +69,42 @@ impl Databases {
             });
         reason.clone_into(&mut wanted.reason);
         if self.busy.timer.is_none() {
-            self.busy.timer = Some(cx.arm(AGAIN, Timer::BusyFiles));
+            self.busy.timer = Some(cx.arm(AGAIN, Due::BusyFiles));
         }
     }
 
     /// A recovery has wanted one that cannot be opened.
-    pub(super) fn missed_by_recovery(&mut self, cx: &mut Shared, name: &str) {
+    pub(super) fn missed_by_recovery(&mut self, cx: &mut Context, name: &str) {
         let Some(wanted) = self.busy.wanted.get_mut(name) else {
             return;
         };
         wanted.recoveries += 1;
         if wanted.recoveries >= TRIES {
             wanted.recoveries = 0;
-            cx.cannot_store = Some(CannotStore {
+            cx.post(cluster::Letter::CannotStore(CannotStore {
                 cure: Cure::Opens(name.to_owned()),
                 reason: format!("cannot attach database {name}: {}", wanted.reason),
-            });
+            }));
+        }
+    }
+
+    /// Whether what ends a storage fault has come true: what is well again, or why it is not.
+    pub(super) fn look_for(&self, cure: &Cure) -> Result<String, String> {
+        match cure {
+            Cure::Stores(path) => self
+                .storage
+                .can_store(path)
+                .map(|()| format!("{path} can be stored again"))
+                .map_err(|error| error.to_string()),
+            Cure::Opens(name) => match self.busy.reason(name) {
+                None => Ok(format!("database {name} can be opened again")),
+                Some(reason) => Err(reason.to_owned()),
+            },
         }
     }
 
     /// Time to try them.
-    pub fn open_busy(&mut self, cx: &mut Shared) {
+    pub(super) fn open_busy(&mut self, cx: &mut Context) {
         self.busy.timer = None;
         let all: Vec<_> = self
             .busy

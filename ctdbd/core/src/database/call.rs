@@ -10,18 +10,19 @@ use ctdb_protocol::packet::{
 use ctdb_protocol::types::{CallFlags, CallFunction, LtdbHeader, RecordFlags};
 use ctdb_protocol::wire::{Pad, encode};
 
+use super::Asked;
 use super::Db;
+use super::packet::RecordPacket;
 use super::record::Record;
 use super::wait::{Access, Parked};
+use crate::context::Context;
 use crate::effect::LogLevel;
-use crate::proxy::relay::to_client;
-use crate::shared::{Pending, Shared};
 use crate::statistics::{Counting, add_latency};
 use crate::store::StoreResult;
 
 /// A local client's call that was sent to another node.
 #[derive(Debug)]
-pub struct Call {
+pub(super) struct Call {
     /// Its connection.
     pub client: ClientId,
     /// Its request id.
@@ -45,7 +46,7 @@ fn result_of(function: CallFunction, record: &Record) -> Bytes {
 
 /// Header and data in one piece.
 #[must_use]
-pub fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
+pub(super) fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
     let mut both = BytesMut::with_capacity(super::record::HEADER_SIZE + data.len());
     both.put_slice(&encode(header));
     both.put_slice(data);
@@ -54,14 +55,14 @@ pub fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
 
 impl Db {
     /// A local client calls.
-    pub fn call_from_client(
+    pub(super) fn call_from_client(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         client: ClientId,
         reqid: ReqId,
         mut call: ReqCall,
     ) {
-        cx.statistics.count(|s| {
+        cx.count(|s| {
             s.total_calls += 1;
             s.pending_calls += 1;
         });
@@ -69,7 +70,7 @@ impl Db {
         match self.try_access(cx, &key) {
             Access::Locked => {}
             Access::Wait => {
-                cx.statistics.count(Counting::call_left);
+                cx.count(Counting::call_left);
                 return self.park(
                     cx,
                     &key,
@@ -81,18 +82,18 @@ impl Db {
                 );
             }
             Access::Failed => {
-                cx.statistics.count(Counting::call_left);
+                cx.count(Counting::call_left);
                 return refuse_client(cx, client, reqid, "the record cannot be locked");
             }
         }
-        if cx.tunables.fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
-            cx.statistics.count(Counting::call_left);
+        if cx.tunables().fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
+            cx.count(Counting::call_left);
             return self.unlock(&key);
         }
         let mut record = match self.fetch(cx, &key) {
             Ok(record) => record,
             Err(error) => {
-                cx.statistics.count(Counting::call_left);
+                cx.count(Counting::call_left);
                 self.unlock(&key);
                 cx.error(format!(
                     "{}: cannot read a record for a client: {error}",
@@ -107,10 +108,10 @@ impl Db {
         }
         let wants_readonly = call.flags.contains(CallFlags::WANT_READONLY);
         if self.revoking(cx, &key, &mut record)
-            || (record.header.dmaster == cx.pnn
+            || (record.header.dmaster == cx.pnn()
                 && self.revoke_if_needed(cx, &key, &mut record, wants_readonly))
         {
-            cx.statistics.count(Counting::call_left);
+            cx.count(Counting::call_left);
             self.unlock(&key);
             return self.defer_to_revoke(
                 cx,
@@ -127,7 +128,7 @@ impl Db {
         if wants_readonly {
             call.callid = CallFunction::FETCH_WITH_HEADER;
         }
-        let since_us = cx.now.monotonic_us;
+        let since_us = cx.now().monotonic_us;
         let state = Call {
             client,
             client_reqid: reqid,
@@ -135,13 +136,13 @@ impl Db {
             wanted,
             since_us,
         };
-        if record.header.dmaster == cx.pnn {
+        if record.header.dmaster == cx.pnn() {
             let done = self.run(cx, &key, &mut record, state.request.callid);
             self.unlock(&key);
             match done {
                 Ok(result) => self.answer(cx, &state, 0, result),
                 Err(error) => {
-                    cx.statistics.count(Counting::call_left);
+                    cx.count(Counting::call_left);
                     cx.error(format!("{}: cannot run a call: {error}", self.name));
                     refuse_client(cx, client, reqid, "the record cannot be written");
                 }
@@ -157,9 +158,9 @@ impl Db {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn run(
+    pub(super) fn run(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         key: &Bytes,
         record: &mut Record,
         function: CallFunction,
@@ -171,14 +172,14 @@ impl Db {
     }
 
     /// Sends a client's call to the node that is thought to have the record.
-    fn send_call(&mut self, cx: &mut Shared, dest: Pnn, mut call: Call) {
+    fn send_call(&mut self, cx: &mut Context, dest: Pnn, mut call: Call) {
         let reqid = cx.next_reqid();
-        cx.remember(reqid, Pending::Call(self.id));
+        cx.remember(reqid, Asked::Call(self.id));
         call.request.hopcount = 0;
         call.request.db_id = self.id;
         let packet = Packet::ReqCall(call.request.clone());
         let generation = self.generation;
-        if cx.tunables.fetch_collapse() != 0 {
+        if cx.tunables().fetch_collapse() != 0 {
             self.begin_collapse(cx, call.request.key.clone(), reqid);
         }
         self.calls.insert(reqid, call);
@@ -186,36 +187,36 @@ impl Db {
     }
 
     /// After a recovery: every call that was under way is asked again, starting from here.
-    pub fn resend_calls(&mut self, cx: &mut Shared) {
+    pub(super) fn resend_calls(&mut self, cx: &mut Context) {
         let old = self.calls.take_all();
         for (old_reqid, mut call) in old {
             cx.recall(old_reqid);
             let reqid = cx.next_reqid();
-            cx.remember(reqid, Pending::Call(self.id));
+            cx.remember(reqid, Asked::Call(self.id));
             call.request.hopcount = 0;
             self.retarget_collapse(&call.request.key, old_reqid, reqid);
             let packet = Packet::ReqCall(call.request.clone());
             self.calls.insert(reqid, call);
-            let (own, generation) = (cx.pnn, self.generation);
+            let (own, generation) = (cx.pnn(), self.generation);
             cx.send(own, reqid, generation, &packet);
         }
     }
 
     /// A client has gone: answers to its calls are not wanted any more. A record that still arrives
     /// for it stays here.
-    pub fn forget_calls(&mut self, cx: &mut Shared, client: ClientId) {
+    pub(super) fn forget_calls(&mut self, cx: &mut Context, client: ClientId) {
         let gone = self.calls.of_client(client);
         for reqid in gone {
             cx.recall(reqid);
             if let Some(call) = self.calls.remove(reqid) {
-                cx.statistics.count(Counting::call_left);
+                cx.count(Counting::call_left);
                 self.end_collapse(cx, &call.request.key, reqid);
             }
         }
     }
 
     /// A call was answered; what had waited for the same key goes on.
-    pub fn complete(&mut self, cx: &mut Shared, reqid: ReqId, status: i32, result: Bytes) {
+    pub(super) fn complete(&mut self, cx: &mut Context, reqid: ReqId, status: i32, result: Bytes) {
         let Some(call) = self.calls.remove(reqid) else {
             return;
         };
@@ -225,7 +226,7 @@ impl Db {
     }
 
     /// The node that was asked cannot serve a call: its client is told, once.
-    pub fn call_refused(&mut self, cx: &mut Shared, reqid: ReqId, text: &Bytes) {
+    pub(super) fn call_refused(&mut self, cx: &mut Context, reqid: ReqId, text: &Bytes) {
         let Some(call) = self.calls.remove(reqid) else {
             return;
         };
@@ -233,24 +234,19 @@ impl Db {
         if call.client == ClientId(0) {
             self.answer(cx, &call, -1, Bytes::new());
         } else {
-            cx.statistics.count(Counting::call_left);
+            cx.count(Counting::call_left);
             let error = ReplyError {
                 status: -1,
                 msg: text.clone(),
             };
-            to_client(
-                cx,
-                call.client,
-                call.client_reqid,
-                Packet::ReplyError(error),
-            );
+            cx.to_client(call.client, call.client_reqid, &Packet::ReplyError(error));
         }
         self.end_collapse(cx, &call.request.key, reqid);
     }
 
-    fn answer(&mut self, cx: &mut Shared, call: &Call, status: i32, result: Bytes) {
-        let latency_s = cx.now.seconds_since(call.since_us);
-        cx.statistics.count(|s| {
+    fn answer(&mut self, cx: &mut Context, call: &Call, status: i32, result: Bytes) {
+        let latency_s = cx.now().seconds_since(call.since_us);
+        cx.count(|s| {
             s.call_left();
             add_latency(&mut s.call_latency, latency_s);
         });
@@ -262,13 +258,8 @@ impl Db {
         );
         if call.client == ClientId(0) {
             // The daemon's own call, for a vacuum run.
-            cx.ready.push_back((
-                self.id,
-                Parked::Fetched {
-                    reqid: call.client_reqid,
-                },
-            ));
-            return;
+            let reqid = call.client_reqid;
+            return cx.later(self.id, Parked::Fetched { reqid });
         }
         let strip = call.wanted == CallFunction::FETCH
             && call.request.callid == CallFunction::FETCH_WITH_HEADER;
@@ -277,16 +268,12 @@ impl Db {
         } else {
             result
         };
-        to_client(
-            cx,
-            call.client,
-            call.client_reqid,
-            Packet::ReplyCall(ReplyCall { status, data }),
-        );
+        let answer = Packet::ReplyCall(ReplyCall { status, data });
+        cx.to_client(call.client, call.client_reqid, &answer);
     }
 
     /// A node calls (or this node's own call came back to it).
-    pub fn call_from_node(&mut self, cx: &mut Shared, header: Header, mut call: ReqCall) {
+    pub(super) fn call_from_node(&mut self, cx: &mut Context, header: Header, mut call: ReqCall) {
         let key = call.key.clone();
         if self.sticky && self.sticky_keys.pinned(&key) {
             return self.sticky_keys.hold(&key, header, call);
@@ -297,7 +284,7 @@ impl Db {
                 let generation = self.generation;
                 let parked = Parked::Node {
                     header,
-                    packet: Packet::ReqCall(call),
+                    packet: RecordPacket::Call(call),
                     generation,
                 };
                 return self.park(cx, &key, parked);
@@ -324,12 +311,12 @@ impl Db {
             let generation = self.generation;
             let parked = Parked::Node {
                 header,
-                packet: Packet::ReqCall(call),
+                packet: RecordPacket::Call(call),
                 generation,
             };
             return self.defer_to_revoke(cx, &key, parked, wants_readonly);
         }
-        if record.header.dmaster != cx.pnn
+        if record.header.dmaster != cx.pnn()
             && !record
                 .header
                 .flags
@@ -343,7 +330,7 @@ impl Db {
             let generation = self.generation;
             let parked = Parked::Node {
                 header,
-                packet: Packet::ReqCall(call),
+                packet: RecordPacket::Call(call),
                 generation,
             };
             return self.defer_to_revoke(cx, &key, parked, wants_readonly);
@@ -353,7 +340,7 @@ impl Db {
             return self.unlock(&key);
         }
         self.count_hops(cx, &key, call.hopcount);
-        if header.srcnode != cx.pnn {
+        if header.srcnode != cx.pnn() {
             self.hand_over(cx, &header, &key, &mut record);
             return self.unlock(&key);
         }
@@ -361,7 +348,7 @@ impl Db {
         self.unlock(&key);
         match done {
             Ok(data) => {
-                let (own, generation) = (cx.pnn, self.generation);
+                let (own, generation) = (cx.pnn(), self.generation);
                 cx.send(
                     own,
                     header.reqid,
@@ -377,11 +364,15 @@ impl Db {
     }
 
     /// The record is elsewhere: the call goes on, in the name of the node that made it.
-    fn redirect(&mut self, cx: &mut Shared, header: Header, mut call: ReqCall, dmaster: Pnn) {
+    fn redirect(&mut self, cx: &mut Context, header: Header, mut call: ReqCall, dmaster: Pnn) {
         let Some(lmaster) = self.lmaster(cx, &call.key) else {
             return;
         };
-        let dest = if lmaster == cx.pnn { dmaster } else { lmaster };
+        let dest = if lmaster == cx.pnn() {
+            dmaster
+        } else {
+            lmaster
+        };
         call.hopcount = call.hopcount.saturating_add(1);
         if call.hopcount % 100 > 95 {
             cx.warning(format!(
@@ -390,14 +381,14 @@ impl Db {
                 self.name,
                 ctdb_protocol::hash::hash(&call.key),
                 header.reqid.0,
-                cx.pnn,
+                cx.pnn(),
                 header.srcnode,
                 lmaster,
                 dmaster,
                 dest
             ));
         }
-        if cx.members.find(dest).is_none_or(|m| m.deleted()) {
+        if cx.member(dest).is_none_or(|m| m.deleted()) {
             cx.error(format!(
                 "{}: a record is said to be on node {dest}, which does not exist",
                 self.name
@@ -415,7 +406,7 @@ impl Db {
     }
 
     /// This node is dmaster and another node wants the record: it becomes dmaster, by way of the lmaster.
-    fn hand_over(&mut self, cx: &mut Shared, header: &Header, key: &Bytes, record: &mut Record) {
+    fn hand_over(&mut self, cx: &mut Context, header: &Header, key: &Bytes, record: &mut Record) {
         if self.commit.is_some() {
             cx.info(format!(
                 "{}: a record stays here while a transaction is committed",
@@ -429,7 +420,7 @@ impl Db {
         let Some(lmaster) = self.lmaster(cx, key) else {
             return;
         };
-        if lmaster == cx.pnn {
+        if lmaster == cx.pnn() {
             return self.send_dmaster_reply(cx, header.srcnode, header.reqid, key, record);
         }
         let packet = Packet::ReqDmaster(ReqDmaster {
@@ -452,9 +443,9 @@ impl Db {
     }
 
     /// This node is lmaster: it notes who has the record now and sends it there.
-    pub fn send_dmaster_reply(
+    pub(super) fn send_dmaster_reply(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         new_dmaster: Pnn,
         reqid: ReqId,
         key: &Bytes,
@@ -486,31 +477,31 @@ impl Db {
         );
     }
 
-    fn count_hops(&mut self, cx: &mut Shared, key: &Bytes, hops: u32) {
-        cx.statistics.count(|s| s.hops(hops));
+    fn count_hops(&mut self, cx: &mut Context, key: &Bytes, hops: u32) {
+        cx.count(|s| s.hops(hops));
         self.counters.hops(hops);
-        if self.sticky && hops >= cx.tunables.hopcount_make_sticky() {
+        if self.sticky && hops >= cx.tunables().hopcount_make_sticky() {
             self.make_sticky(cx, key);
         }
     }
 }
 
 /// Tells a local client that its call cannot be served. C leaves it waiting for ever.
-fn refuse_client(cx: &mut Shared, client: ClientId, reqid: ReqId, text: &'static str) {
+fn refuse_client(cx: &mut Context, client: ClientId, reqid: ReqId, text: &'static str) {
     let error = ReplyError {
         status: -1,
         msg: Bytes::from_static(text.as_bytes()),
     };
-    to_client(cx, client, reqid, Packet::ReplyError(error));
+    cx.to_client(client, reqid, &Packet::ReplyError(error));
 }
 
 /// Tells a node that its call cannot be served.
-pub fn refuse(cx: &mut Shared, header: &Header, text: &'static str) {
+pub(super) fn refuse(cx: &mut Context, header: &Header, text: &'static str) {
     let error = ReplyError {
         status: -1,
         msg: Bytes::from_static(text.as_bytes()),
     };
-    let generation = cx.vnn_map.generation;
+    let generation = cx.generation();
     cx.send(
         header.srcnode,
         header.reqid,

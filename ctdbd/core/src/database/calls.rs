@@ -8,7 +8,7 @@ use super::call::Call;
 
 /// Those of one database.
 #[derive(Debug, Default)]
-pub struct Calls {
+pub(super) struct Calls {
     by_number: BTreeMap<ReqId, Call>,
     of_client: BTreeMap<ClientId, BTreeSet<ReqId>>,
 }
@@ -16,18 +16,18 @@ pub struct Calls {
 impl Calls {
     /// Looks one up.
     #[must_use]
-    pub fn get(&self, reqid: ReqId) -> Option<&Call> {
+    pub(super) fn get(&self, reqid: ReqId) -> Option<&Call> {
         self.by_number.get(&reqid)
     }
 
     /// Adds one.
-    pub fn insert(&mut self, reqid: ReqId, call: Call) {
+    pub(super) fn insert(&mut self, reqid: ReqId, call: Call) {
         self.of_client.entry(call.client).or_default().insert(reqid);
         self.by_number.insert(reqid, call);
     }
 
     /// Takes one out.
-    pub fn remove(&mut self, reqid: ReqId) -> Option<Call> {
+    pub(super) fn remove(&mut self, reqid: ReqId) -> Option<Call> {
         let call = self.by_number.remove(&reqid)?;
         if let Some(numbers) = self.of_client.get_mut(&call.client) {
             numbers.remove(&reqid);
@@ -40,26 +40,20 @@ impl Calls {
 
     /// The numbers of a client's calls, ascending.
     #[must_use]
-    pub fn of_client(&self, client: ClientId) -> Vec<ReqId> {
+    pub(super) fn of_client(&self, client: ClientId) -> Vec<ReqId> {
         let numbers = self.of_client.get(&client).into_iter().flatten();
         numbers.copied().collect()
     }
 
     /// Takes all, ascending.
-    pub fn take_all(&mut self) -> BTreeMap<ReqId, Call> {
+    pub(super) fn take_all(&mut self) -> BTreeMap<ReqId, Call> {
         self.of_client.clear();
         std::mem::take(&mut self.by_number)
     }
 
     /// How many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.by_number.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_number.is_empty()
     }
 }

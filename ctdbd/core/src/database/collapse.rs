@@ -9,8 +9,9 @@ use ctdb_protocol::id::{ClientId, ReqId};
 use ctdb_protocol::packet::ReqCall;
 
 use super::Db;
+use super::Due;
 use super::wait::Parked;
-use crate::shared::{Shared, Timer};
+use crate::context::Context;
 use crate::timer::TimerId;
 
 /// Upstream gives a collapsed queue this long before its calls are tried one by one.
@@ -18,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// The calls that wait for one that is under way.
 #[derive(Debug)]
-pub struct Collapse {
+pub(super) struct Collapse {
     /// The call that is under way.
     reqid: ReqId,
     timer: TimerId,
@@ -27,7 +28,7 @@ pub struct Collapse {
 
 impl Db {
     /// Puts a call behind one for the same key, if there is such a one.
-    pub fn collapse(&mut self, client: ClientId, reqid: ReqId, call: &ReqCall) -> bool {
+    pub(super) fn collapse(&mut self, client: ClientId, reqid: ReqId, call: &ReqCall) -> bool {
         let Some(collapse) = self.collapsed.get_mut(&call.key) else {
             return false;
         };
@@ -40,11 +41,11 @@ impl Db {
     }
 
     /// From now on calls for this key wait for the answer to `reqid`.
-    pub fn begin_collapse(&mut self, cx: &mut Shared, key: Bytes, reqid: ReqId) {
+    pub(super) fn begin_collapse(&mut self, cx: &mut Context, key: Bytes, reqid: ReqId) {
         if self.collapsed.contains_key(&key) {
             return;
         }
-        let timer = cx.arm(LIMIT, Timer::Collapse(self.id, reqid));
+        let timer = cx.arm(LIMIT, Due::Collapse(self.id, reqid));
         self.collapsed.insert(
             key,
             Collapse {
@@ -56,27 +57,28 @@ impl Db {
     }
 
     /// A call was given a new request id (after a recovery).
-    pub fn retarget_collapse(&mut self, key: &Bytes, old: ReqId, new: ReqId) {
+    pub(super) fn retarget_collapse(&mut self, key: &Bytes, old: ReqId, new: ReqId) {
         if let Some(collapse) = self.collapsed.get_mut(key).filter(|c| c.reqid == old) {
             collapse.reqid = new;
         }
     }
 
     /// The call that others waited for has ended; they are tried again.
-    pub fn end_collapse(&mut self, cx: &mut Shared, key: &Bytes, reqid: ReqId) {
+    pub(super) fn end_collapse(&mut self, cx: &mut Context, key: &Bytes, reqid: ReqId) {
         if self.collapsed.get(key).is_none_or(|c| c.reqid != reqid) {
             return;
         }
         let Some(collapse) = self.collapsed.remove(key) else {
             return;
         };
-        cx.timers.disarm(collapse.timer);
-        cx.ready
-            .extend(collapse.queue.into_iter().map(|parked| (self.id, parked)));
+        cx.disarm(collapse.timer);
+        for parked in collapse.queue {
+            cx.later(self.id, parked);
+        }
     }
 
     /// The call that others waited for takes too long; they are tried again on their own.
-    pub fn collapse_expired(&mut self, cx: &mut Shared, reqid: ReqId) {
+    pub(super) fn collapse_expired(&mut self, cx: &mut Context, reqid: ReqId) {
         let Some(key) = self
             .collapsed
             .iter()
@@ -86,8 +88,9 @@ impl Db {
             return;
         };
         if let Some(collapse) = self.collapsed.remove(&key) {
-            cx.ready
-                .extend(collapse.queue.into_iter().map(|parked| (self.id, parked)));
+            for parked in collapse.queue {
+                cx.later(self.id, parked);
+            }
         }
     }
 }

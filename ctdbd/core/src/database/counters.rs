@@ -6,7 +6,7 @@ use crate::statistics::{add_latency, hop_bucket, lock_bucket};
 
 /// Counters of one database since start or reset.
 #[derive(Debug, Default)]
-pub struct DbCounters {
+pub(super) struct DbCounters {
     /// Waits for locks.
     pub locks: LockCounters,
     /// Time that vacuum runs took.
@@ -21,20 +21,20 @@ pub struct DbCounters {
 
 impl DbCounters {
     /// A lock was had after `waited_s` seconds.
-    pub fn lock_done(&mut self, waited_s: f64) {
+    pub(super) fn lock_done(&mut self, waited_s: f64) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
         add_latency(&mut self.locks.latency, waited_s);
         self.locks.buckets[lock_bucket(waited_s)] += 1;
     }
 
     /// A lock could not be had.
-    pub fn lock_failed(&mut self) {
+    pub(super) fn lock_failed(&mut self) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
         self.locks.num_failed += 1;
     }
 
     /// A call arrived that had passed `hops` nodes.
-    pub fn hops(&mut self, hops: u32) {
+    pub(super) fn hops(&mut self, hops: u32) {
         self.hop_buckets[hop_bucket(hops)] += 1;
     }
 }

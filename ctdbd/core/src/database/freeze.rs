@@ -5,13 +5,15 @@
 
 use ctdb_protocol::id::DbId;
 
+use super::Awaited;
 use super::{Databases, Db};
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::{Effect, LockScope, LogLevel, Ticket};
-use crate::shared::{Asker, Shared, Waiting};
 
 /// Whether the whole file of a database is locked.
 #[derive(Debug)]
-pub enum Freeze {
+pub(super) enum Freeze {
     /// It is in use.
     Thawed,
     /// The lock is awaited.
@@ -33,30 +35,28 @@ pub enum Freeze {
 impl Freeze {
     /// Nobody holds the lock, and nobody waits for it.
     #[must_use]
-    pub fn is_thawed(&self) -> bool {
+    pub(super) fn is_thawed(&self) -> bool {
         matches!(self, Self::Thawed)
     }
 
     /// The lock is held.
     #[must_use]
-    pub fn is_frozen(&self) -> bool {
+    pub(super) fn is_frozen(&self) -> bool {
         matches!(self, Self::Frozen { .. })
     }
 }
 
 /// State of FREEZE.
 #[derive(Debug, Default)]
-pub struct FreezeAll {
+pub(super) struct FreezeAll {
     /// FREEZE was asked for and not undone.
-    pub wanted: bool,
-    /// Every database that was there is frozen.
-    pub complete: bool,
+    pub(super) wanted: bool,
     waiters: Vec<Asker>,
 }
 
 impl Db {
     /// Begins to freeze; `asker` is told when it is done.
-    pub fn freeze(&mut self, cx: &mut Shared, asker: Option<Asker>) {
+    pub(super) fn freeze(&mut self, cx: &mut Context, asker: Option<Asker>) {
         match &mut self.freeze {
             Freeze::Frozen { .. } => {
                 if let Some(asker) = asker {
@@ -65,18 +65,17 @@ impl Db {
             }
             Freeze::Pending { waiters, .. } => waiters.extend(asker),
             Freeze::Thawed => {
-                let ticket = cx.expect(Waiting::FileLock(self.id));
-                cx.out.push(Effect::AwaitLock {
+                let ticket = cx.expect(Awaited::FileLock(self.id));
+                cx.effect(Effect::AwaitLock {
                     ticket,
-                    db: self.id,
                     path: self.table.path().to_owned(),
                     open_flags: self.table.open_flags(),
                     scope: LockScope::Database,
-                    at_most: cx.tunables.lock_processes_per_db(),
+                    at_most: cx.tunables().lock_processes_per_db(),
                 });
                 self.freeze = Freeze::Pending {
                     ticket,
-                    since_us: cx.now.monotonic_us,
+                    since_us: cx.now().monotonic_us,
                     waiters: asker.into_iter().collect(),
                 };
             }
@@ -84,7 +83,7 @@ impl Db {
     }
 
     /// The file's lock is held for us.
-    fn frozen(&mut self, cx: &mut Shared, ticket: Ticket) {
+    fn frozen(&mut self, cx: &mut Context, ticket: Ticket) {
         if let Freeze::Pending {
             ticket: awaited,
             since_us,
@@ -92,7 +91,7 @@ impl Db {
         } = &mut self.freeze
             && *awaited == ticket
         {
-            let waited_s = cx.now.seconds_since(*since_us);
+            let waited_s = cx.now().seconds_since(*since_us);
             cx.note_latency(LogLevel::Error, waited_s, "lock_db", &self.name);
             for asker in std::mem::take(waiters) {
                 cx.reply_status(asker, 0);
@@ -103,7 +102,7 @@ impl Db {
 
     /// Gives the file back to its users: an open recovery transaction is dropped, calls that were
     /// under way are asked again, packets that waited are processed.
-    pub fn thaw(&mut self, cx: &mut Shared) {
+    pub(super) fn thaw(&mut self, cx: &mut Context) {
         self.cancel();
         self.push = None;
         self.invalid_records = false;
@@ -113,28 +112,29 @@ impl Db {
                 ticket, waiters, ..
             } => {
                 cx.settle(ticket);
-                cx.out.push(Effect::ReleaseLock { ticket });
+                cx.effect(Effect::ReleaseLock { ticket });
                 for asker in waiters {
                     cx.reply_status(asker, -1);
                 }
             }
             Freeze::Frozen { ticket } => {
                 cx.settle(ticket);
-                cx.out.push(Effect::ReleaseLock { ticket });
+                cx.effect(Effect::ReleaseLock { ticket });
             }
         }
         self.resend_calls(cx);
         let queue = std::mem::take(&mut self.frozen_queue);
-        cx.ready
-            .extend(queue.into_iter().map(|parked| (self.id, parked)));
+        for parked in queue {
+            cx.later(self.id, parked);
+        }
     }
 }
 
 impl Databases {
     /// FREEZE: every database, and the volatile ones' records are out of date from now on.
-    pub fn freeze_all(&mut self, cx: &mut Shared, asker: Option<Asker>) {
+    pub(super) fn freeze_all(&mut self, cx: &mut Context, asker: Option<Asker>) {
         self.freeze_all.wanted = true;
-        self.freeze_all.complete = false;
+        cx.databases_mut().set_all_frozen(false);
         for db in self.map.values_mut() {
             if db.volatile() {
                 db.invalid_records = true;
@@ -152,7 +152,7 @@ impl Databases {
     }
 
     /// DB_FREEZE.
-    pub fn freeze_one(&mut self, cx: &mut Shared, id: DbId, asker: Asker) -> bool {
+    pub(super) fn freeze_one(&mut self, cx: &mut Context, id: DbId, asker: Asker) -> bool {
         if !self.map.contains_key(&id) {
             return false;
         }
@@ -163,9 +163,9 @@ impl Databases {
         true
     }
 
-    fn check_freeze_all(&mut self, cx: &mut Shared) {
+    fn check_freeze_all(&mut self, cx: &mut Context) {
         if self.freeze_all.wanted && self.map.values().all(|db| db.freeze.is_frozen()) {
-            self.freeze_all.complete = true;
+            cx.databases_mut().set_all_frozen(true);
             for asker in std::mem::take(&mut self.freeze_all.waiters) {
                 cx.reply_status(asker, 0);
             }
@@ -173,7 +173,7 @@ impl Databases {
     }
 
     /// A whole file's lock is held for us.
-    pub fn file_locked(&mut self, cx: &mut Shared, id: DbId, ticket: Ticket) {
+    pub(super) fn file_locked(&mut self, cx: &mut Context, id: DbId, ticket: Ticket) {
         if let Some(db) = self.map.get_mut(&id) {
             db.frozen(cx, ticket);
         }
@@ -181,7 +181,7 @@ impl Databases {
     }
 
     /// A whole file's lock could not be had, or its holder died: the database is not frozen.
-    pub fn file_lock_lost(&mut self, cx: &mut Shared, id: DbId, reason: &str) {
+    pub(super) fn file_lock_lost(&mut self, cx: &mut Context, id: DbId, reason: &str) {
         let Some(db) = self.map.get_mut(&id) else {
             return;
         };
@@ -189,7 +189,7 @@ impl Databases {
         db.thaw(cx);
         if self.freeze_all.wanted {
             self.freeze_all.wanted = false;
-            self.freeze_all.complete = false;
+            cx.databases_mut().set_all_frozen(false);
             for asker in std::mem::take(&mut self.freeze_all.waiters) {
                 cx.reply_status(asker, -1);
             }
@@ -197,10 +197,25 @@ impl Databases {
         }
     }
 
+    /// A recovery wants to end here: every database must have taken part in it; a FREEZE ends.
+    pub(super) fn prepare_to_leave(&mut self, cx: &mut Context) -> Result<(), String> {
+        let current = cx.generation();
+        if let Some(db) = self.map.values().find(|db| db.generation != current) {
+            return Err(format!(
+                "Inconsistent DB generation {} for {}, the cluster has {current}",
+                db.generation, db.name
+            ));
+        }
+        if self.freeze_all.wanted {
+            self.thaw_all(cx);
+        }
+        Ok(())
+    }
+
     /// Ends FREEZE: every database is given back.
-    pub fn thaw_all(&mut self, cx: &mut Shared) {
+    pub(super) fn thaw_all(&mut self, cx: &mut Context) {
         self.freeze_all.wanted = false;
-        self.freeze_all.complete = false;
+        cx.databases_mut().set_all_frozen(false);
         for asker in std::mem::take(&mut self.freeze_all.waiters) {
             cx.reply_status(asker, -1);
         }

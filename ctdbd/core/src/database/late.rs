@@ -14,8 +14,11 @@ use bytes::Bytes;
 use ctdb_protocol::id::{DbId, Generation};
 
 use super::Databases;
+use super::Due;
+use crate::cluster;
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::Ticket;
-use crate::shared::{Asker, Shared, Timer};
 use crate::timer::TimerId;
 
 /// How long an update is kept: far less than the ControlTimeout after which its sender gives up.
@@ -35,7 +38,7 @@ struct Late {
 
 /// The updates that are kept.
 #[derive(Debug, Default)]
-pub struct LateUpdates {
+pub(super) struct LateUpdates {
     last: u64,
     kept: BTreeMap<u64, Late>,
     /// Parts of commits that were kept and are being stored.
@@ -47,8 +50,14 @@ pub struct LateUpdates {
 impl Databases {
     /// Keeps an UPDATE_RECORD that came during a recovery, if the recovery is done with its database.
     /// False: it is not, refuse the update.
-    pub fn keep_late(&mut self, cx: &mut Shared, asker: Asker, id: DbId, buffer: &Bytes) -> bool {
-        let current = cx.vnn_map.generation;
+    pub(super) fn keep_late(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        id: DbId,
+        buffer: &Bytes,
+    ) -> bool {
+        let current = cx.generation();
         let rebuilt = self
             .map
             .get(&id)
@@ -63,45 +72,45 @@ impl Databases {
             db: id,
             generation: current,
             buffer: buffer.clone(),
-            timer: cx.arm(LIMIT, Timer::LateUpdate(number)),
+            timer: cx.arm(LIMIT, Due::LateUpdate(number)),
         };
         self.late.kept.insert(number, late);
         true
     }
 
-    /// This node has left the recovery: what was kept is done, and then `leader` is answered.
-    pub fn leave_recovery(&mut self, cx: &mut Shared, leader: Asker) {
+    /// This node has left the recovery: what was kept is done, and then the cluster service hears of it.
+    pub(super) fn leave_recovery(&mut self, cx: &mut Context, leader: Asker) {
         self.serve_late(cx);
         self.late.leaders.push(leader);
         if self.late.storing.is_empty() {
             self.late_stored(cx);
         } else {
-            cx.arm(LEAVE_LIMIT, Timer::LeaveRecovery);
+            cx.arm(LEAVE_LIMIT, Due::LeaveRecovery);
         }
     }
 
     /// An update has been carried out or given up.
-    pub fn update_ended(&mut self, cx: &mut Shared, ticket: Ticket) {
+    pub(super) fn update_ended(&mut self, cx: &mut Context, ticket: Ticket) {
         if self.late.storing.remove(&ticket) && self.late.storing.is_empty() {
             self.late_stored(cx);
         }
     }
 
     /// Every kept commit is stored, or they take too long.
-    pub fn late_stored(&mut self, cx: &mut Shared) {
+    pub(super) fn late_stored(&mut self, cx: &mut Context) {
         self.late.storing.clear();
         for leader in std::mem::take(&mut self.late.leaders) {
-            cx.reply_status(leader, 0);
+            cx.post(cluster::Letter::LeftRecovery(leader));
         }
     }
 
     /// Begins what was kept, unless another recovery came between.
-    fn serve_late(&mut self, cx: &mut Shared) {
+    fn serve_late(&mut self, cx: &mut Context) {
         for db in self.map.values_mut() {
             db.rebuilt = false;
         }
         for late in std::mem::take(&mut self.late.kept).into_values() {
-            cx.timers.disarm(late.timer);
+            cx.disarm(late.timer);
             let db = self.map.get(&late.db);
             let same = db.is_some_and(|db| db.generation == late.generation);
             let commit = db.is_some_and(|db| !db.volatile());
@@ -117,7 +126,7 @@ impl Databases {
     }
 
     /// The recovery does not end: the sender decides.
-    pub fn late_expired(&mut self, cx: &mut Shared, number: u64) {
+    pub(super) fn late_expired(&mut self, cx: &mut Context, number: u64) {
         if let Some(late) = self.late.kept.remove(&number) {
             cx.info("records cannot be updated while a recovery is under way");
             cx.reply_status(late.asker, -1);

@@ -4,19 +4,26 @@
 //! (Upstream's `ctdb_request_dmaster`, `ctdb_reply_dmaster`, `ctdb_become_dmaster`.)
 
 use bytes::Bytes;
-use ctdb_protocol::id::ReqId;
-use ctdb_protocol::packet::{Header, Packet, ReplyDmaster, ReqDmaster};
+use ctdb_protocol::id::{DbId, ReqId};
+use ctdb_protocol::packet::{Header, ReplyDmaster, ReqDmaster};
 use ctdb_protocol::types::{CallFlags, LtdbHeader, RecordFlags};
 
 use super::Db;
 use super::call::refuse;
+use super::packet::RecordPacket;
 use super::record::Record;
 use super::wait::{Access, Parked};
-use crate::shared::{RecoveryMode, Shared};
+use crate::cluster;
+use crate::context::Context;
 
 impl Db {
     /// The old dmaster of a record hands it to this node, its lmaster.
-    pub fn dmaster_from_node(&mut self, cx: &mut Shared, header: Header, request: ReqDmaster) {
+    pub(super) fn dmaster_from_node(
+        &mut self,
+        cx: &mut Context,
+        header: Header,
+        request: ReqDmaster,
+    ) {
         let key = request.key.clone();
         match self.try_access(cx, &key) {
             Access::Locked => {}
@@ -24,7 +31,7 @@ impl Db {
                 let generation = self.generation;
                 let parked = Parked::Node {
                     header,
-                    packet: Packet::ReqDmaster(request),
+                    packet: RecordPacket::Dmaster(request),
                     generation,
                 };
                 self.park(cx, &key, parked);
@@ -46,18 +53,18 @@ impl Db {
                 return;
             }
         };
-        if self.lmaster(cx, &key) != Some(cx.pnn) {
+        if self.lmaster(cx, &key) != Some(cx.pnn()) {
             self.unlock(&key);
             cx.error(format!(
                 "{}: node {} gave a record to us, who are not its lmaster",
                 self.name, header.srcnode
             ));
-            cx.recovery_mode = RecoveryMode::Active;
-            return;
+            return recovery_settles(cx, self.id);
         }
         if stored.header.dmaster != header.srcnode {
-            let fresh =
-                stored.header.rsn <= 1 && stored.header.dmaster == cx.pnn && stored.data.is_empty();
+            let fresh = stored.header.rsn <= 1
+                && stored.header.dmaster == cx.pnn()
+                && stored.data.is_empty();
             cx.error(format!(
                 "dmaster request from non-master {} dmaster={} key {:08x} dbid {} gen={} curgen={} c->rsn={} \
                  header.rsn={} reqid={}",
@@ -66,15 +73,14 @@ impl Db {
                 ctdb_protocol::hash::hash(&key),
                 self.name,
                 header.generation,
-                cx.vnn_map.generation,
+                cx.generation(),
                 request.rsn,
                 stored.header.rsn,
                 header.reqid
             ));
             if !fresh {
-                cx.recovery_mode = RecoveryMode::Active;
                 self.unlock(&key);
-                return;
+                return recovery_settles(cx, self.id);
             }
         }
         if stored.header.rsn > request.rsn {
@@ -91,7 +97,7 @@ impl Db {
             },
             data: request.data,
         };
-        if request.dmaster == cx.pnn {
+        if request.dmaster == cx.pnn() {
             self.become_dmaster(cx, header.reqid, &key, record);
         } else {
             self.send_dmaster_reply(cx, request.dmaster, header.reqid, &key, &mut record);
@@ -100,7 +106,12 @@ impl Db {
     }
 
     /// The lmaster has made this node dmaster.
-    pub fn dmaster_granted(&mut self, cx: &mut Shared, header: Header, reply: ReplyDmaster) {
+    pub(super) fn dmaster_granted(
+        &mut self,
+        cx: &mut Context,
+        header: Header,
+        reply: ReplyDmaster,
+    ) {
         let key = reply.key.clone();
         match self.try_access(cx, &key) {
             Access::Locked => {}
@@ -108,7 +119,7 @@ impl Db {
                 let generation = self.generation;
                 let parked = Parked::Node {
                     header,
-                    packet: Packet::ReplyDmaster(reply),
+                    packet: RecordPacket::Granted(reply),
                     generation,
                 };
                 self.park(cx, &key, parked);
@@ -129,8 +140,8 @@ impl Db {
     }
 
     /// Stores the record as ours and runs the call that wanted it. The lock is held.
-    fn become_dmaster(&mut self, cx: &mut Shared, reqid: ReqId, key: &Bytes, mut record: Record) {
-        record.header.dmaster = cx.pnn;
+    fn become_dmaster(&mut self, cx: &mut Context, reqid: ReqId, key: &Bytes, mut record: Record) {
+        record.header.dmaster = cx.pnn();
         let call = self
             .calls
             .get(reqid)
@@ -157,7 +168,7 @@ impl Db {
             ));
             return;
         };
-        self.hot_keys.count(cx.now, key);
+        self.hot_keys.count(cx.now(), key);
         match self.run(cx, key, &mut record, function) {
             Ok(result) => self.complete(cx, reqid, 0, result),
             Err(error) => cx.error(format!(
@@ -166,4 +177,10 @@ impl Db {
             )),
         }
     }
+}
+
+/// Nodes do not agree on where a record is.
+fn recovery_settles(cx: &mut Context, db: DbId) {
+    let reason = cluster::Reason::Record(db);
+    cx.post(cluster::Letter::RecoveryWanted(reason));
 }

@@ -1,63 +1,77 @@
 //! Databases: which there are, where each record is, and how it gets to the node that needs it.
 
-pub mod attach;
-pub mod busy;
-pub mod call;
-pub mod calls;
-pub mod collapse;
-pub mod counters;
-pub mod db;
-pub mod freeze;
-pub mod hot_keys;
-pub mod late;
-pub mod migrate;
-pub mod persistent;
-pub mod pull;
-pub mod push;
-pub mod push_record;
-pub mod readonly;
+mod attach;
+mod busy;
+mod call;
+mod calls;
+mod client;
+mod collapse;
+mod control;
+mod counters;
+mod db;
+mod freeze;
+mod hot_keys;
+mod late;
+mod letter;
+mod migrate;
+mod packet;
+mod persistent;
+mod pull;
+mod push;
+mod push_record;
+mod readonly;
 pub mod record;
-pub mod replace;
-pub mod sequence;
-pub mod sticky;
-pub mod transaction;
-pub mod traverse;
+mod replace;
+mod report;
+mod sequence;
+mod sticky;
+mod transaction;
+mod traverse;
 pub mod update;
-pub mod vacuum;
-pub mod wait;
+mod vacuum;
+pub(crate) mod wait;
 
 pub use db::Db;
+pub use letter::{Asked, Awaited, Due, Letter, OpenFailure, View};
+pub(crate) use packet::RecordPacket;
+pub use report::{ChainWait, DbState};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use ctdb_protocol::id::DbId;
 use ctdb_protocol::srvid::Srvid;
 
+use crate::effect::Ticket;
+use crate::store::Storage;
+
 /// All attached databases.
-#[derive(Default)]
 pub struct Databases {
     /// By id.
-    pub map: BTreeMap<DbId, Db>,
+    map: BTreeMap<DbId, Db>,
     /// Newest first, the order in which GET_DBMAP lists them.
-    pub order: Vec<DbId>,
+    order: Vec<DbId>,
+    /// Where their files are.
+    storage: Box<dyn Storage>,
     /// Attaches that wait for the end of a recovery.
-    pub deferred: attach::Deferred,
+    deferred: attach::Deferred,
     /// Databases whose files somebody has locked.
-    pub busy: busy::BusyFiles,
+    busy: busy::BusyFiles,
+    /// UPDATE_RECORDs that helpers are carrying out.
+    updates: BTreeMap<Ticket, persistent::Updating>,
     /// Updates that came while this node was leaving a recovery.
-    pub late: late::LateUpdates,
+    late: late::LateUpdates,
     /// Who waits until every database is frozen (FREEZE); see [`freeze`].
-    pub freeze_all: freeze::FreezeAll,
+    freeze_all: freeze::FreezeAll,
     /// Srvids under which record buffers of a recovery arrive.
-    pub push_srvids: BTreeMap<Srvid, DbId>,
+    push_srvids: BTreeMap<Srvid, DbId>,
     /// Traverses that clients of this node have started.
-    pub traverses: traverse::Traverses,
+    traverses: traverse::Traverses,
     /// The one vacuum run that may be under way on this node.
-    pub vacuum: vacuum::Vacuuming,
+    vacuum: vacuum::Vacuuming,
     /// Sends of record buffers that are cut into slices.
-    pub pulls: std::collections::VecDeque<pull::Pull>,
+    pulls: VecDeque<pull::Pull>,
     /// Records of clients that are on their way to every node.
-    pub pushes: push_record::Pushes,
+    pushes: push_record::Pushes,
 }
 
 impl std::fmt::Debug for Databases {
@@ -69,8 +83,31 @@ impl std::fmt::Debug for Databases {
 }
 
 impl Databases {
-    /// The database with this id.
-    pub fn find(&mut self, id: DbId) -> Option<&mut Db> {
+    /// No database yet.
+    #[must_use]
+    pub fn new(storage: Box<dyn Storage>) -> Self {
+        Self {
+            map: BTreeMap::new(),
+            order: Vec::new(),
+            storage,
+            deferred: attach::Deferred::default(),
+            busy: busy::BusyFiles::default(),
+            updates: BTreeMap::new(),
+            late: late::LateUpdates::default(),
+            freeze_all: freeze::FreezeAll::default(),
+            push_srvids: BTreeMap::new(),
+            traverses: traverse::Traverses::default(),
+            vacuum: vacuum::Vacuuming::default(),
+            pulls: VecDeque::new(),
+            pushes: push_record::Pushes::default(),
+        }
+    }
+
+    fn get(&self, id: DbId) -> Option<&Db> {
+        self.map.get(&id)
+    }
+
+    fn find(&mut self, id: DbId) -> Option<&mut Db> {
         self.map.get_mut(&id)
     }
 }

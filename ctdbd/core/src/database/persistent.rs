@@ -13,10 +13,13 @@ use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn};
 use ctdb_protocol::types::MarshallBuffer;
 
 use super::update::Rule;
+use super::{Asked, Awaited, Due};
 use super::{Databases, Db};
+use crate::cluster;
+use crate::context::Context;
+use crate::context::{self, About};
+use crate::control::Asker;
 use crate::effect::{Effect, LogLevel, Ticket};
-use crate::requests::About;
-use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::timer::TimerId;
 
@@ -28,7 +31,7 @@ const TRIES: u32 = 20;
 
 /// A commit under way.
 #[derive(Debug)]
-pub struct Commit {
+pub(super) struct Commit {
     id: u64,
     asker: Asker,
     /// The cluster's generation when it began.
@@ -46,23 +49,42 @@ pub struct Commit {
 
 /// An UPDATE_RECORD that a helper is carrying out.
 #[derive(Debug)]
-pub struct Updating {
+pub(super) struct Updating {
     /// Who is to be told.
-    pub asker: Asker,
+    asker: Asker,
     /// The database's name, for the log.
-    pub name: String,
+    name: String,
     /// When it began, monotonic microseconds.
-    pub since_us: u64,
+    since_us: u64,
     /// Gives up after ControlTimeout.
-    pub timer: Option<TimerId>,
+    timer: Option<TimerId>,
 }
 
 impl Databases {
-    /// TRANS3_COMMIT of a local client. The caller has checked the client and remembers its commit
-    /// when this returns true.
-    pub fn commit(&mut self, cx: &mut Shared, asker: Asker, buffer: MarshallBuffer) -> bool {
-        if cx.recovery_mode != RecoveryMode::Normal {
+    /// TRANS3_COMMIT of a local client; false when it is refused.
+    pub(super) fn commit(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        buffer: MarshallBuffer,
+    ) -> bool {
+        if cx.recovering() {
             cx.info("a transaction cannot be committed while a recovery is under way");
+            return false;
+        }
+        if !asker.local {
+            cx.error("a transaction was committed by someone who is no client of this node");
+            return false;
+        }
+        let of_client = |db: &Db| {
+            let commit = db.commit.as_ref();
+            commit.is_some_and(|commit| commit.asker.client == asker.client)
+        };
+        if self.map.values().any(of_client) {
+            cx.error(format!(
+                "client {} commits two transactions at once",
+                asker.client
+            ));
             return false;
         }
         let Some(db) = self.map.get_mut(&buffer.db_id) else {
@@ -84,28 +106,25 @@ impl Databases {
         // Its flags do not count: who was banned when this node last heard of it may be back, in this
         // very generation. If it is not, it refuses. C passes over it, and it lacks the records then.
         let (reached, passed_over): (Vec<Pnn>, Vec<Pnn>) = cx
-            .vnn_map
+            .vnn_map()
             .nodes
             .iter()
             .copied()
-            .partition(|&node| cx.members.find(node).is_some_and(|m| m.connected()));
+            .partition(|&node| cx.member(node).is_some_and(|m| m.connected()));
         for node in passed_over {
             // The leader may see it all the while: then no recovery would ever give it this commit.
             cx.note_missing(node);
         }
         let mut waiting = BTreeSet::new();
         for node in reached {
-            let pending = Pending::Commit {
+            let pending = Asked::Commit {
                 db: db.id,
                 commit: id,
                 node,
             };
             if !cx.control::<UpdateRecord>(node, &buffer, asker.client, pending) {
-                cx.recall_about(
-                    About::Database(db.id),
-                    |p| matches!(p, Pending::Commit { commit, .. } if *commit == id),
-                );
-                cx.recovery_mode = RecoveryMode::Active;
+                forget_parts(cx, db.id, id);
+                recovery_decides(cx, db.id);
                 return false;
             }
             waiting.insert(node);
@@ -114,17 +133,12 @@ impl Databases {
             cx.reply_status(asker, 0);
             return true;
         }
-        let timeout_s = cx.tunables.control_timeout();
-        let timer = (timeout_s > 0).then(|| {
-            cx.arm(
-                Duration::from_secs(u64::from(timeout_s)),
-                Timer::Commit(db.id, id),
-            )
-        });
+        let limit = cx.control_timeout();
+        let timer = limit.map(|limit| cx.arm(limit, Due::Commit(db.id, id)));
         db.commit = Some(Commit {
             id,
             asker,
-            generation: cx.vnn_map.generation,
+            generation: cx.generation(),
             buffer,
             tries: TRIES,
             waiting,
@@ -134,19 +148,23 @@ impl Databases {
         true
     }
 
-    /// A node has answered its part of a commit. Returns the client whose commit has ended.
-    pub fn commit_answered(
+    /// A node has answered its part of a commit.
+    pub(super) fn commit_answered(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         id: DbId,
         commit_id: u64,
         node: Pnn,
         status: i32,
-    ) -> Option<ClientId> {
-        let db = self.map.get_mut(&id)?;
-        let commit = db.commit.as_mut().filter(|commit| commit.id == commit_id)?;
-        if cx.recovery_mode != RecoveryMode::Normal || commit.failed {
-            return None;
+    ) {
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        let Some(commit) = db.commit.as_mut().filter(|commit| commit.id == commit_id) else {
+            return;
+        };
+        if cx.recovering() || commit.failed {
+            return;
         }
         if status != 0 && commit.tries > 0 {
             commit.tries -= 1;
@@ -154,8 +172,8 @@ impl Databases {
                 "{}: node {node} refused a transaction (status {status}), it is asked again",
                 db.name
             ));
-            cx.arm(AGAIN, Timer::CommitAgain(id, commit_id, node));
-            return None;
+            cx.arm(AGAIN, Due::CommitAgain(id, commit_id, node));
+            return;
         }
         if status != 0 {
             cx.error(format!(
@@ -163,32 +181,30 @@ impl Databases {
                 db.name
             ));
             commit.failed = true;
-            cx.recovery_mode = RecoveryMode::Active;
-            return None;
+            return recovery_decides(cx, id);
         }
         commit.waiting.remove(&node);
         if !commit.waiting.is_empty() {
-            return None;
+            return;
         }
         let asker = commit.asker;
         db.end_commit(cx);
         cx.reply_status(asker, 0);
-        Some(asker.client)
     }
 
     /// A node that refused its part of a commit is asked again. Storing the same records twice does
     /// no harm.
-    pub fn commit_again(&mut self, cx: &mut Shared, id: DbId, commit_id: u64, node: Pnn) {
+    pub(super) fn commit_again(&mut self, cx: &mut Context, id: DbId, commit_id: u64, node: Pnn) {
         let Some(db) = self.map.get_mut(&id) else {
             return;
         };
         let Some(commit) = db.commit.as_mut().filter(|commit| commit.id == commit_id) else {
             return;
         };
-        if cx.recovery_mode != RecoveryMode::Normal || commit.failed {
+        if cx.recovering() || commit.failed {
             return;
         }
-        let pending = Pending::Commit {
+        let pending = Asked::Commit {
             db: id,
             commit: commit_id,
             node,
@@ -199,35 +215,32 @@ impl Databases {
                 db.name
             ));
             commit.failed = true;
-            cx.recovery_mode = RecoveryMode::Active;
+            recovery_decides(cx, id);
         }
     }
 
-    /// ControlTimeout is over for a commit. Returns the client whose commit has ended.
-    pub fn commit_timed_out(
-        &mut self,
-        cx: &mut Shared,
-        id: DbId,
-        commit_id: u64,
-    ) -> Option<ClientId> {
-        let db = self.map.get_mut(&id)?;
-        let commit = db.commit.as_ref().filter(|commit| commit.id == commit_id)?;
-        if cx.recovery_mode != RecoveryMode::Normal || commit.failed {
-            return None;
+    /// ControlTimeout is over for a commit.
+    pub(super) fn commit_timed_out(&mut self, cx: &mut Context, id: DbId, commit_id: u64) {
+        let Some(db) = self.map.get_mut(&id) else {
+            return;
+        };
+        let Some(commit) = db.commit.as_ref().filter(|commit| commit.id == commit_id) else {
+            return;
+        };
+        if cx.recovering() || commit.failed {
+            return;
         }
         let asker = commit.asker;
         db.end_commit(cx);
         cx.refuse(asker, 1, "timeout in ctdb_persistent_state");
-        Some(asker.client)
     }
 
     /// A recovery has ended: it has decided every commit that it cut off. One that began after the
     /// databases were recovered, while other nodes were still on their way out of the recovery, goes on:
     /// the client would find its own copy changed, take that for the recovery's work, and let go of a
     /// lock while nodes still lack the change.
-    pub fn commits_cut_off(&mut self, cx: &mut Shared) -> Vec<ClientId> {
-        let mut clients = Vec::new();
-        let current = cx.vnn_map.generation;
+    pub(super) fn end_commits_cut_off(&mut self, cx: &mut Context) {
+        let current = cx.generation();
         for db in self.map.values_mut() {
             let cut_off = |commit: &&Commit| commit.failed || commit.generation != current;
             if let Some(asker) = db
@@ -238,15 +251,19 @@ impl Databases {
             {
                 db.end_commit(cx);
                 cx.refuse(asker, 2, "trans3 commit ended by recovery");
-                clients.push(asker.client);
             }
         }
-        clients
     }
 
     /// UPDATE_RECORD of any node; false when it is refused.
-    pub fn update(&mut self, cx: &mut Shared, asker: Asker, id: DbId, buffer: Bytes) -> bool {
-        if cx.recovery_mode != RecoveryMode::Normal {
+    pub(super) fn update(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        id: DbId,
+        buffer: Bytes,
+    ) -> bool {
+        if cx.recovering() {
             if self.keep_late(cx, asker, id, &buffer) {
                 return true;
             }
@@ -259,7 +276,7 @@ impl Databases {
     /// Has a helper carry an update out. None: it is refused.
     pub(super) fn begin_update(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         id: DbId,
         buffer: Bytes,
@@ -273,7 +290,7 @@ impl Databases {
             cx.error(text);
             return None;
         }
-        cx.statistics.count(|s| {
+        cx.count(|s| {
             s.childwrite_calls += 1;
             s.pending_childwrite_calls += 1;
         });
@@ -282,68 +299,71 @@ impl Databases {
         } else {
             Rule::Store
         };
-        let since_us = cx.now.monotonic_us;
+        let since_us = cx.now().monotonic_us;
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
-        let ticket = cx.expect(Waiting::Update(Updating {
+        let name = db.name.clone();
+        let ticket = cx.expect(Awaited::Update);
+        let limit = cx.control_timeout();
+        let updating = Updating {
             asker,
-            name: db.name.clone(),
+            name,
             since_us,
-            timer: None,
-        }));
-        cx.out.push(Effect::Update {
+            timer: limit.map(|limit| cx.arm(limit, Due::Update(ticket))),
+        };
+        self.updates.insert(ticket, updating);
+        cx.effect(Effect::Update {
             ticket,
             path,
             open_flags,
             rule,
             buffer,
         });
-        let timeout_s = cx.tunables.control_timeout();
-        if timeout_s > 0 {
-            cx.arm(
-                Duration::from_secs(u64::from(timeout_s)),
-                Timer::Update(ticket),
-            );
-        }
         Some(ticket)
     }
-}
 
-/// A helper has carried out an update.
-pub fn update_done(cx: &mut Shared, updating: &Updating, status: i32) {
-    let latency_s = cx.now.seconds_since(updating.since_us);
-    cx.statistics.count(|s| {
-        s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1);
-        add_latency(&mut s.childwrite_latency, latency_s);
-    });
-    cx.note_latency(LogLevel::Warning, latency_s, "persistent", &updating.name);
-    cx.reply_status(updating.asker, status);
-}
+    /// A helper has carried out an update.
+    pub(crate) fn update_done(&mut self, cx: &mut Context, ticket: Ticket, status: i32) {
+        cx.settle(ticket);
+        let Some(updating) = self.updates.remove(&ticket) else {
+            return;
+        };
+        if let Some(timer) = updating.timer {
+            cx.disarm(timer);
+        }
+        let latency_s = cx.now().seconds_since(updating.since_us);
+        cx.count(|s| {
+            s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1);
+            add_latency(&mut s.childwrite_latency, latency_s);
+        });
+        cx.note_latency(LogLevel::Warning, latency_s, "persistent", &updating.name);
+        cx.reply_status(updating.asker, status);
+        self.update_ended(cx, ticket);
+    }
 
-/// An update has taken longer than ControlTimeout.
-pub fn update_timed_out(cx: &mut Shared, ticket: Ticket) {
-    if let Some(Waiting::Update(updating)) = cx.settle(ticket) {
-        cx.statistics
-            .count(|s| s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1));
-        cx.refuse(updating.asker, -1, "timeout in ctdb_persistent_lock");
+    /// An update has taken longer than ControlTimeout.
+    pub(super) fn update_timed_out(&mut self, cx: &mut Context, ticket: Ticket) {
+        cx.settle(ticket);
+        if let Some(updating) = self.updates.remove(&ticket) {
+            cx.count(|s| s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1));
+            cx.refuse(updating.asker, -1, "timeout in ctdb_persistent_lock");
+        }
+        self.update_ended(cx, ticket);
     }
 }
 
 impl Db {
-    fn end_commit(&mut self, cx: &mut Shared) {
+    fn end_commit(&mut self, cx: &mut Context) {
         if let Some(commit) = self.commit.take() {
             if let Some(timer) = commit.timer {
-                cx.timers.disarm(timer);
+                cx.disarm(timer);
             }
             let id = self.id;
-            cx.recall_about(
-                About::Database(id),
-                |p| matches!(p, Pending::Commit { commit: c, .. } if *c == commit.id),
-            );
+            forget_parts(cx, id, commit.id);
         }
     }
 
     /// The client of a commit has gone: a recovery decides.
-    pub fn abandon_commit(&mut self, cx: &mut Shared, client: ClientId) {
+    pub(super) fn abandon_commit(&mut self, cx: &mut Context, client: ClientId) {
         if self
             .commit
             .as_ref()
@@ -354,7 +374,24 @@ impl Db {
                 "{}: client {client} went away in the middle of a commit, a recovery decides",
                 self.name
             ));
-            cx.recovery_mode = RecoveryMode::Active;
+            let reason = cluster::Reason::ClientGone(client);
+            cx.post(cluster::Letter::RecoveryWanted(reason));
         }
     }
+}
+
+/// A commit was not stored by every node.
+fn recovery_decides(cx: &mut Context, db: DbId) {
+    let reason = cluster::Reason::Commit(db);
+    cx.post(cluster::Letter::RecoveryWanted(reason));
+}
+
+/// Answers of nodes to a commit are not wanted any more.
+fn forget_parts(cx: &mut Context, db: DbId, id: u64) {
+    cx.recall_about(About::Database(db), |asked| {
+        matches!(
+            asked,
+            context::Asked::Database(Asked::Commit { commit, .. }) if *commit == id
+        )
+    });
 }

@@ -8,14 +8,15 @@ use ctdb_protocol::types::MarshallBuffer;
 use ctdb_protocol::wire::encode;
 
 use super::Databases;
-use crate::shared::{Asker, Shared};
+use crate::context::Context;
+use crate::control::Asker;
 
 /// Hash chains that one slice looks at.
 const CHAINS_PER_SLICE: u32 = 4096;
 
 /// One DB_PULL under way.
 #[derive(Debug)]
-pub struct Pull {
+pub(super) struct Pull {
     asker: Asker,
     db: DbId,
     srvid: Srvid,
@@ -27,7 +28,7 @@ pub struct Pull {
 
 impl Databases {
     /// DB_PULL; false when it is refused.
-    pub fn pull(&mut self, cx: &mut Shared, asker: Asker, id: DbId, srvid: Srvid) -> bool {
+    pub(super) fn pull(&mut self, cx: &mut Context, asker: Asker, id: DbId, srvid: Srvid) -> bool {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
@@ -57,16 +58,16 @@ impl Databases {
 
     /// Whether there is work left.
     #[must_use]
-    pub fn pulling(&self) -> bool {
+    pub(crate) fn pulling(&self) -> bool {
         !self.pulls.is_empty()
     }
 
     /// Does one slice of the oldest pull.
-    pub fn pull_slice(&mut self, cx: &mut Shared) {
+    pub(crate) fn pull_slice(&mut self, cx: &mut Context) {
         let Some(mut pull) = self.pulls.pop_front() else {
             return;
         };
-        let limit = cx.tunables.rec_buffer_size_limit() as usize;
+        let limit = cx.tunables().rec_buffer_size_limit() as usize;
         let Some(db) = self
             .map
             .get_mut(&pull.db)

@@ -7,12 +7,12 @@ use ctdb_protocol::types::{RecordFlags, Records};
 
 use super::record::split;
 use super::{Databases, Db};
-use crate::shared::Shared;
+use crate::context::Context;
 use crate::store::StoreError;
 
 /// Records that are arriving.
 #[derive(Debug)]
-pub struct Push {
+pub(super) struct Push {
     /// Under which they arrive.
     pub srvid: Srvid,
     /// Stored so far.
@@ -37,7 +37,7 @@ impl From<StoreError> for Failure {
 
 impl Databases {
     /// DB_PUSH_START; a second one takes the place of the first.
-    pub fn push_start(&mut self, cx: &mut Shared, id: DbId, srvid: Srvid) -> bool {
+    pub(super) fn push_start(&mut self, cx: &mut Context, id: DbId, srvid: Srvid) -> bool {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
@@ -60,7 +60,7 @@ impl Databases {
     }
 
     /// A message may be a buffer of records that was announced.
-    pub fn push_records(&mut self, cx: &mut Shared, srvid: Srvid, data: &Bytes) {
+    pub(crate) fn push_records(&mut self, cx: &mut Context, srvid: Srvid, data: &Bytes) {
         let Some(&id) = self.push_srvids.get(&srvid) else {
             return;
         };
@@ -89,7 +89,7 @@ impl Databases {
     }
 
     /// DB_PUSH_CONFIRM: how many records were stored.
-    pub fn push_confirm(&mut self, cx: &mut Shared, id: DbId) -> Option<u32> {
+    pub(super) fn push_confirm(&mut self, cx: &mut Context, id: DbId) -> Option<u32> {
         let db = self.map.get_mut(&id)?;
         if !db.freeze.is_frozen() {
             return None;
@@ -105,14 +105,14 @@ impl Databases {
 }
 
 impl Db {
-    fn store_pushed(&mut self, cx: &mut Shared, data: &[u8]) -> Result<u32, Failure> {
+    fn store_pushed(&mut self, cx: &mut Context, data: &[u8]) -> Result<u32, Failure> {
         self.table.mark_all()?;
         let stored = self.store_each(cx, data);
         self.table.unmark_all();
         stored
     }
 
-    fn store_each(&mut self, cx: &mut Shared, data: &[u8]) -> Result<u32, Failure> {
+    fn store_each(&mut self, cx: &mut Context, data: &[u8]) -> Result<u32, Failure> {
         let broken = |what: &str| Failure::Broken(what.to_owned());
         let (_, mut records) =
             Records::of_payload(data).map_err(|error| broken(&error.to_string()))?;

@@ -5,7 +5,6 @@
 //! recovery, which waits for that lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use ctdb_protocol::control::PushRecordStore;
@@ -15,9 +14,11 @@ use ctdb_protocol::types::{PushRecord, RecordFlags};
 
 use super::record::{read, write};
 use super::wait::{Access, Parked};
+use super::{Asked, Due};
 use super::{Databases, Db};
-use crate::requests::About;
-use crate::shared::{Asker, Pending, Shared, Timer};
+use crate::context::About;
+use crate::context::Context;
+use crate::control::Asker;
 use crate::store::StoreResult;
 use crate::timer::TimerId;
 
@@ -30,7 +31,7 @@ const OUTDATED: &str = "Rejecting outdated push-record";
 
 /// Records on their way to every node.
 #[derive(Debug, Default)]
-pub struct Pushes {
+pub(super) struct Pushes {
     last: u64,
     under_way: BTreeMap<u64, Push>,
     /// Peers that do not know PUSH_RECORD_STORE; the log has it once for each connection.
@@ -56,19 +57,14 @@ struct Push {
 
 impl Pushes {
     /// A peer has gone; when it comes back it may be another release.
-    pub fn forget(&mut self, peer: Pnn) {
+    pub(super) fn forget(&mut self, peer: Pnn) {
         self.unknowing.remove(&peer);
     }
 
-    /// How many are under way.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.under_way.len()
-    }
-
     /// Whether none is under way.
+    #[cfg(test)]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 }
@@ -76,15 +72,15 @@ impl Pushes {
 impl Databases {
     /// PUSH_RECORD. From a client of this node: every other active node is to store the record. From
     /// anywhere else: it is stored, which is what it meant before 4.25 was released.
-    pub fn push_record(&mut self, cx: &mut Shared, asker: Asker, local: bool, push: PushRecord) {
-        if !local {
+    pub(super) fn push_record(&mut self, cx: &mut Context, asker: Asker, push: PushRecord) {
+        if !asker.local {
             return self.store_pushed(cx, asker, push);
         }
         if let Err(reason) = self.may_push(cx, &push) {
             cx.error(format!("PUSH_RECORD: {reason}"));
             return cx.refuse(asker, -1, &reason);
         }
-        let own = cx.pnn;
+        let own = cx.pnn();
         let others: Vec<Pnn> = cx
             .expand(Pnn::BROADCAST_ACTIVE)
             .into_iter()
@@ -96,17 +92,12 @@ impl Databases {
         self.pushes.last += 1;
         let number = self.pushes.last;
         for &node in &others {
-            let pending = Pending::PushRecord { push: number, node };
+            let pending = Asked::PushRecord { push: number, node };
             // It is connected, or it would not be active.
             cx.control::<PushRecordStore>(node, &push, ClientId(0), pending);
         }
-        let timeout_s = cx.tunables.control_timeout();
-        let timer = (timeout_s > 0).then(|| {
-            cx.arm(
-                Duration::from_secs(u64::from(timeout_s)),
-                Timer::PushRecord(number),
-            )
-        });
+        let limit = cx.control_timeout();
+        let timer = limit.map(|limit| cx.arm(limit, Due::PushRecord(number)));
         let name = self.map.get(&push.db_id).map(|db| db.name.clone());
         let push = Push {
             asker,
@@ -121,23 +112,23 @@ impl Databases {
     }
 
     /// Whether a client's record can be pushed at all, or why not.
-    fn may_push(&self, cx: &Shared, push: &PushRecord) -> Result<(), String> {
+    fn may_push(&self, cx: &Context, push: &PushRecord) -> Result<(), String> {
         let Some(db) = self.map.get(&push.db_id) else {
             return Err(format!("unknown database {}", push.db_id));
         };
         if !db.volatile() {
             return Err(format!("{} is on every node anyway", db.name));
         }
-        if push.generation != cx.vnn_map.generation {
+        if push.generation != cx.generation() {
             return Err(format!("{}: {OUTDATED}", db.name));
         }
         Ok(())
     }
 
     /// A node has answered its part of a push.
-    pub fn push_answered(
+    pub(super) fn push_answered(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         number: u64,
         node: Pnn,
         answer: &ReplyControl,
@@ -172,7 +163,7 @@ impl Databases {
     }
 
     /// ControlTimeout is over for a push.
-    pub fn push_timed_out(&mut self, cx: &mut Shared, number: u64) {
+    pub(super) fn push_timed_out(&mut self, cx: &mut Context, number: u64) {
         let Some(push) = self.pushes.under_way.get_mut(&number) else {
             return;
         };
@@ -186,12 +177,12 @@ impl Databases {
     }
 
     /// Everybody has answered, or nobody is waited for any more.
-    fn end_push(&mut self, cx: &mut Shared, number: u64) {
+    fn end_push(&mut self, cx: &mut Context, number: u64) {
         let Some(push) = self.pushes.under_way.remove(&number) else {
             return;
         };
         if let Some(timer) = push.timer {
-            cx.timers.disarm(timer);
+            cx.disarm(timer);
         }
         let failure = push.failure.or_else(|| {
             // A record that no other node has is lost with this one.
@@ -208,8 +199,8 @@ impl Databases {
     }
 
     /// PUSH_RECORD_STORE: keeps a copy of a record of another node.
-    pub fn store_pushed(&mut self, cx: &mut Shared, asker: Asker, push: PushRecord) {
-        let (own, generation) = (cx.pnn, cx.vnn_map.generation);
+    pub(super) fn store_pushed(&mut self, cx: &mut Context, asker: Asker, push: PushRecord) {
+        let (own, generation) = (cx.pnn(), cx.generation());
         let id = push.db_id;
         if push.generation != generation {
             return cx.refuse(asker, -1, OUTDATED);
@@ -225,7 +216,7 @@ impl Databases {
 }
 
 impl Db {
-    fn store_pushed_record(&mut self, cx: &mut Shared, asker: Asker, push: PushRecord) {
+    fn store_pushed_record(&mut self, cx: &mut Context, asker: Asker, push: PushRecord) {
         if !self.volatile() {
             let reason = format!("{} is on every node anyway", self.name);
             return cx.refuse(asker, -1, &reason);
@@ -233,11 +224,11 @@ impl Db {
         let key = Bytes::copy_from_slice(push.key.as_ref());
         let stored = if self.freeze.is_frozen() {
             // Not to be put off: the recovery waits for the client that waits for this.
-            self.keep_frozen(cx.pnn, &key, &push)
+            self.keep_frozen(cx.pnn(), &key, &push)
         } else {
             match self.try_access(cx, &key) {
                 Access::Locked => {
-                    let stored = self.keep(cx.pnn, &key, &push);
+                    let stored = self.keep(cx.pnn(), &key, &push);
                     self.unlock(&key);
                     stored
                 }
@@ -295,8 +286,8 @@ impl Db {
 /// Whether an answer is that of a daemon which has never heard of PUSH_RECORD_STORE: it says no without a
 /// reason, and its release is older. This program says an old release too, to peers that are old, but
 /// gives a reason.
-fn does_not_know(cx: &Shared, node: Pnn, answer: &ReplyControl) -> bool {
-    let version = cx.members.find(node).and_then(|m| m.version);
+fn does_not_know(cx: &Context, node: Pnn, answer: &ReplyControl) -> bool {
+    let version = cx.peers().version(node);
     answer.errormsg.is_empty()
         && version.is_some_and(|word| word >> 16 == 4 && word & 0xffff < KNOWN_SINCE_MINOR)
 }

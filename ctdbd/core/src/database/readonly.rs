@@ -14,10 +14,12 @@ use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, RecordFlags};
 
 use super::Db;
 use super::call::with_header;
+use super::packet::RecordPacket;
 use super::record::{Record, read, split, write};
 use super::wait::{Access, Parked};
-use crate::requests::About;
-use crate::shared::{Pending, Shared, Timer};
+use super::{Asked, Due};
+use crate::context::Context;
+use crate::context::{self, About};
 use crate::timer::TimerId;
 
 /// How long calls wait after a revoke that failed, and readers after one that did not.
@@ -25,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Copies that are being called back.
 #[derive(Debug, Default)]
-pub struct Revokes {
+pub(super) struct Revokes {
     last: u64,
     active: BTreeMap<Bytes, Revoke>,
     delayed: BTreeMap<u64, Vec<Parked>>,
@@ -47,14 +49,14 @@ struct Revoke {
 impl Db {
     /// Clears up a record whose revoke is complete; true when one is under way, so that the call has
     /// to wait. The lock is held.
-    pub fn revoking(&mut self, cx: &mut Shared, key: &Bytes, record: &mut Record) -> bool {
+    pub(super) fn revoking(&mut self, cx: &mut Context, key: &Bytes, record: &mut Record) -> bool {
         if record
             .header
             .flags
             .contains(RecordFlags::RO_REVOKE_COMPLETE)
         {
             record.header.flags.remove(RecordFlags::RO_FLAGS);
-            cx.statistics.count(|s| s.total_ro_revokes += 1);
+            cx.count(|s| s.total_ro_revokes += 1);
             self.counters.ro_revokes += 1;
             let data = record.data.clone();
             if let Err(error) = self.store(cx, key, &mut record.header, &data) {
@@ -88,9 +90,9 @@ impl Db {
 
     /// A call wants to change a record of which there are copies: call them back. True when the call
     /// has to wait. The lock is held.
-    pub fn revoke_if_needed(
+    pub(super) fn revoke_if_needed(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         key: &Bytes,
         record: &mut Record,
         reader: bool,
@@ -115,7 +117,7 @@ impl Db {
         true
     }
 
-    fn begin_revoke(&mut self, cx: &mut Shared, key: &Bytes, record: &Record) {
+    fn begin_revoke(&mut self, cx: &mut Context, key: &Bytes, record: &Record) {
         let bitmap = self
             .tracking
             .as_ref()
@@ -135,9 +137,9 @@ impl Db {
         let id = self.revokes.last;
         let mut waiting = BTreeSet::new();
         let mut failed = false;
-        let own = cx.pnn;
+        let own = cx.pnn();
         for node in holders(&bitmap).filter(|&node| node != own) {
-            let pending = Pending::Revoke {
+            let pending = Asked::Revoke {
                 db: self.id,
                 revoke: id,
                 node,
@@ -148,8 +150,8 @@ impl Db {
                 failed = true;
             }
         }
-        let limit = Duration::from_secs(u64::from(cx.tunables.control_timeout().max(1)));
-        let timer = cx.arm(limit, Timer::Revoke(self.id, id));
+        let limit = Duration::from_secs(u64::from(cx.tunables().control_timeout().max(1)));
+        let timer = cx.arm(limit, Due::Revoke(self.id, id));
         let done = waiting.is_empty();
         let revoke = Revoke {
             id,
@@ -161,21 +163,26 @@ impl Db {
         };
         self.revokes.active.insert(key.clone(), revoke);
         if done {
-            cx.ready
-                .push_back((self.id, Parked::RevokeEnd { key: key.clone() }));
+            cx.later(self.id, Parked::RevokeEnd { key: key.clone() });
         }
     }
 
     /// Keeps a call until the revoke of its key has ended.
-    pub fn defer_to_revoke(&mut self, cx: &mut Shared, key: &Bytes, parked: Parked, reader: bool) {
+    pub(super) fn defer_to_revoke(
+        &mut self,
+        cx: &mut Context,
+        key: &Bytes,
+        parked: Parked,
+        reader: bool,
+    ) {
         match self.revokes.active.get_mut(key) {
             Some(revoke) => revoke.deferred.push((parked, reader)),
-            None => cx.ready.push_back((self.id, parked)),
+            None => cx.later(self.id, parked),
         }
     }
 
     /// A holder has answered, or cannot.
-    pub fn revoke_answered(&mut self, cx: &mut Shared, id: u64, node: Pnn, status: i32) {
+    pub(super) fn revoke_answered(&mut self, cx: &mut Context, id: u64, node: Pnn, status: i32) {
         let Some((key, revoke)) = self.revokes.active.iter_mut().find(|(_, r)| r.id == id) else {
             return;
         };
@@ -188,13 +195,12 @@ impl Db {
             ));
         }
         if revoke.waiting.is_empty() {
-            cx.ready
-                .push_back((self.id, Parked::RevokeEnd { key: key.clone() }));
+            cx.later(self.id, Parked::RevokeEnd { key: key.clone() });
         }
     }
 
     /// The holders have not all answered in time.
-    pub fn revoke_timed_out(&mut self, cx: &mut Shared, id: u64) {
+    pub(super) fn revoke_timed_out(&mut self, cx: &mut Context, id: u64) {
         let Some((key, revoke)) = self.revokes.active.iter_mut().find(|(_, r)| r.id == id) else {
             return;
         };
@@ -205,11 +211,11 @@ impl Db {
             "{}: read-only copies of a record were not given back in time",
             self.name
         ));
-        cx.ready.push_back((self.id, Parked::RevokeEnd { key }));
+        cx.later(self.id, Parked::RevokeEnd { key });
     }
 
     /// All holders have answered: note the outcome in the record, let the waiting calls go on.
-    pub fn revoke_end(&mut self, cx: &mut Shared, key: &Bytes) {
+    pub(super) fn revoke_end(&mut self, cx: &mut Context, key: &Bytes) {
         if self
             .revokes
             .active
@@ -226,25 +232,25 @@ impl Db {
         let Some(revoke) = self.revokes.active.remove(key) else {
             return self.unlock(key);
         };
-        cx.timers.disarm(revoke.timer);
+        cx.disarm(revoke.timer);
         let noted = self.note_revoke(cx, key, &revoke);
         self.unlock(key);
         let mut later = Vec::new();
         for (parked, reader) in revoke.deferred {
             if noted && !reader {
-                cx.ready.push_back((self.id, parked))
+                cx.later(self.id, parked)
             } else {
                 later.push(parked)
             }
         }
         if !later.is_empty() {
             self.revokes.delayed.insert(revoke.id, later);
-            cx.arm(RETRY, Timer::RevokeReplay(self.id, revoke.id));
+            cx.arm(RETRY, Due::RevokeReplay(self.id, revoke.id));
         }
     }
 
     /// True when the record is settled, so that the next writer need not wait.
-    fn note_revoke(&mut self, cx: &mut Shared, key: &Bytes, revoke: &Revoke) -> bool {
+    fn note_revoke(&mut self, cx: &mut Context, key: &Bytes, revoke: &Revoke) -> bool {
         let Ok(Some(mut record)) = read(self.table.as_ref(), key) else {
             return false;
         };
@@ -281,14 +287,20 @@ impl Db {
     }
 
     /// Calls that had to wait longer go on.
-    pub fn revoke_replay(&mut self, cx: &mut Shared, id: u64) {
+    pub(super) fn revoke_replay(&mut self, cx: &mut Context, id: u64) {
         for parked in self.revokes.delayed.remove(&id).unwrap_or_default() {
-            cx.ready.push_back((self.id, parked));
+            cx.later(self.id, parked);
         }
     }
 
     /// Gives a read-only copy to the node that asks. The lock is held.
-    pub fn delegate(&mut self, cx: &mut Shared, header: &Header, key: &Bytes, record: &mut Record) {
+    pub(super) fn delegate(
+        &mut self,
+        cx: &mut Context,
+        header: &Header,
+        key: &Bytes,
+        record: &mut Record,
+    ) {
         if let Err(error) = self.note_holder(key, header.srcnode) {
             cx.error(format!(
                 "{}: cannot note the holder of a read-only copy: {error}",
@@ -312,7 +324,7 @@ impl Db {
                 return;
             }
         }
-        cx.statistics.count(|s| s.total_ro_delegations += 1);
+        cx.count(|s| s.total_ro_delegations += 1);
         self.counters.ro_delegations += 1;
         let mut copy = record.header;
         copy.rsn = copy.rsn.saturating_sub(2);
@@ -344,9 +356,16 @@ impl Db {
         tracking.store(key, &bitmap)
     }
 
+    /// The answer to a call of a local client has come.
+    pub(super) fn call_answered(&mut self, cx: &mut Context, header: Header, reply: ReplyCall) {
+        if self.keep_copy(cx, &header, &reply) {
+            self.complete(cx, header.reqid, reply.status, reply.data);
+        }
+    }
+
     /// The answer to a call that wanted a copy has come: keep the copy if it is newer than what is
     /// here. False when the record's lock is busy and the answer was parked.
-    pub fn keep_copy(&mut self, cx: &mut Shared, header: &Header, reply: &ReplyCall) -> bool {
+    fn keep_copy(&mut self, cx: &mut Context, header: &Header, reply: &ReplyCall) -> bool {
         let Some(call) = self.calls.get(header.reqid) else {
             return true;
         };
@@ -362,7 +381,7 @@ impl Db {
             Access::Locked => {}
             Access::Wait => {
                 let generation = self.generation;
-                let packet = Packet::ReplyCall(reply.clone());
+                let packet = RecordPacket::Answer(reply.clone());
                 self.park(
                     cx,
                     &key,
@@ -388,7 +407,7 @@ impl Db {
 
     fn store_copy(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         key: &[u8],
         mut copy: LtdbHeader,
         data: &[u8],
@@ -401,21 +420,20 @@ impl Db {
     }
 
     /// A recovery has replaced all records: nobody holds a copy any more.
-    pub fn forget_delegations(&mut self, cx: &mut Shared) {
+    pub(super) fn forget_delegations(&mut self, cx: &mut Context) {
         if !self.readonly {
             return;
         }
         for (_, revoke) in std::mem::take(&mut self.revokes.active) {
-            cx.timers.disarm(revoke.timer);
-            cx.ready.extend(
-                revoke
-                    .deferred
-                    .into_iter()
-                    .map(|(parked, _)| (self.id, parked)),
-            );
+            cx.disarm(revoke.timer);
+            for (parked, _) in revoke.deferred {
+                cx.later(self.id, parked);
+            }
         }
         let id = self.id;
-        cx.recall_about(About::Database(id), |p| matches!(p, Pending::Revoke { .. }));
+        cx.recall_about(About::Database(id), |asked| {
+            matches!(asked, context::Asked::Database(Asked::Revoke { .. }))
+        });
         if let Some(tracking) = &mut self.tracking
             && let Err(error) = tracking.wipe()
         {

@@ -7,7 +7,7 @@ use ctdb_protocol::types::{LtdbHeader, RecordFlags};
 use ctdb_protocol::wire::encode;
 
 use super::Db;
-use crate::shared::Shared;
+use crate::context::Context;
 use crate::store::{Kind, StoreError, StoreResult, Table};
 
 /// Bytes of the header in front of each value.
@@ -70,7 +70,7 @@ enum Fate {
 impl Db {
     /// The lmaster of a key.
     #[must_use]
-    pub fn lmaster(&self, cx: &Shared, key: &[u8]) -> Option<Pnn> {
+    pub fn lmaster(&self, cx: &Context, key: &[u8]) -> Option<Pnn> {
         cx.lmaster(hash(key))
     }
 
@@ -79,7 +79,7 @@ impl Db {
     ///
     /// # Errors
     /// The file cannot be read or written, or there is no lmaster because the vnn map is empty.
-    pub fn fetch(&mut self, cx: &mut Shared, key: &[u8]) -> StoreResult<Record> {
+    pub fn fetch(&mut self, cx: &mut Context, key: &[u8]) -> StoreResult<Record> {
         if let Some(record) = read(self.table.as_ref(), key)? {
             return Ok(record);
         }
@@ -94,7 +94,7 @@ impl Db {
             flags: RecordFlags::AUTOMATIC,
             ..LtdbHeader::default()
         };
-        if self.kind == Kind::Persistent || lmaster == cx.pnn {
+        if self.kind == Kind::Persistent || lmaster == cx.pnn() {
             self.store(cx, key, &mut header, &[])?;
         }
         Ok(Record {
@@ -111,7 +111,7 @@ impl Db {
     /// The file cannot be written.
     pub fn store(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         key: &[u8],
         header: &mut LtdbHeader,
         data: &[u8],
@@ -135,16 +135,16 @@ impl Db {
         Ok(())
     }
 
-    fn fate(&self, cx: &Shared, key: &[u8], header: &mut LtdbHeader, empty: bool) -> Fate {
+    fn fate(&self, cx: &Context, key: &[u8], header: &mut LtdbHeader, empty: bool) -> Fate {
         let readonly = header.flags.intersects(RecordFlags::RO_FLAGS);
-        let mine = header.dmaster == cx.pnn;
+        let mine = header.dmaster == cx.pnn();
         let (keep, schedule) = if !empty || readonly {
             (true, false)
         } else if header.flags.contains(RecordFlags::AUTOMATIC) {
             (true, true)
         } else if header.flags.contains(RecordFlags::MIGRATED_WITH_DATA) {
             (true, false)
-        } else if self.lmaster(cx, key) == Some(cx.pnn) {
+        } else if self.lmaster(cx, key) == Some(cx.pnn()) {
             (
                 !(header.flags.contains(RecordFlags::VACUUM_MIGRATED) && mine),
                 false,

@@ -7,11 +7,12 @@ use ctdb_protocol::control::UpdateSeqnum;
 use ctdb_protocol::id::{DbId, Pnn};
 
 use super::Databases;
-use crate::shared::{Shared, Timer};
+use super::Due;
+use crate::context::Context;
 
 impl Databases {
     /// ENABLE_SEQNUM: changes are counted from now on and announced once per SeqnumInterval.
-    pub fn enable_sequence(&mut self, cx: &mut Shared, id: DbId) -> bool {
+    pub(super) fn enable_sequence(&mut self, cx: &mut Context, id: DbId) -> bool {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
@@ -24,8 +25,8 @@ impl Databases {
     }
 
     /// UPDATE_SEQNUM: another node's copy has changed.
-    pub fn sequence_changed(&mut self, cx: &mut Shared, from: Pnn, id: DbId) -> bool {
-        if from == cx.pnn {
+    pub(super) fn sequence_changed(&mut self, cx: &mut Context, from: Pnn, id: DbId) -> bool {
+        if from == cx.pnn() {
             return true;
         }
         let Some(db) = self.map.get_mut(&id).filter(|db| db.unhealthy.is_none()) else {
@@ -39,7 +40,7 @@ impl Databases {
     }
 
     /// Looks whether the number has changed, and tells the other nodes.
-    pub fn sequence_tick(&mut self, cx: &mut Shared, id: DbId) {
+    pub(super) fn sequence_tick(&mut self, cx: &mut Context, id: DbId) {
         let Some(db) = self.map.get_mut(&id) else {
             return;
         };
@@ -52,7 +53,7 @@ impl Databases {
     }
 }
 
-fn arm(cx: &mut Shared, id: DbId) {
-    let interval_ms = u64::from(cx.tunables.seqnum_interval()).max(1);
-    cx.arm(Duration::from_millis(interval_ms), Timer::Sequence(id));
+fn arm(cx: &mut Context, id: DbId) {
+    let interval_ms = u64::from(cx.tunables().seqnum_interval()).max(1);
+    cx.arm(Duration::from_millis(interval_ms), Due::Sequence(id));
 }

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ctdb_protocol::packet::{Header, Packet, ReqCall};
+use ctdb_protocol::packet::{Header, ReqCall};
 
 use super::Db;
+use super::Due;
+use super::packet::RecordPacket;
 use super::wait::Parked;
-use crate::shared::{Shared, Timer};
+use crate::context::Context;
 
 /// Sticky keys of a database and the calls that wait for pinned ones.
 #[derive(Debug, Default)]
-pub struct StickyKeys {
+pub(super) struct StickyKeys {
     sticky: BTreeSet<Bytes>,
     pinned: BTreeMap<Bytes, Vec<(Header, ReqCall)>>,
 }
@@ -21,12 +23,12 @@ pub struct StickyKeys {
 impl StickyKeys {
     /// Whether a key may not leave now.
     #[must_use]
-    pub fn pinned(&self, key: &Bytes) -> bool {
+    pub(super) fn pinned(&self, key: &Bytes) -> bool {
         self.pinned.contains_key(key)
     }
 
     /// Keeps a node's call until the key may leave.
-    pub fn hold(&mut self, key: &Bytes, header: Header, call: ReqCall) {
+    pub(super) fn hold(&mut self, key: &Bytes, header: Header, call: ReqCall) {
         if let Some(held) = self.pinned.get_mut(key) {
             held.push((header, call));
         }
@@ -35,41 +37,40 @@ impl StickyKeys {
 
 impl Db {
     /// A key has moved so often that it is to stay a while from now on.
-    pub fn make_sticky(&mut self, cx: &mut Shared, key: &Bytes) {
+    pub(super) fn make_sticky(&mut self, cx: &mut Context, key: &Bytes) {
         if self.sticky_keys.sticky.insert(key.clone()) {
             cx.notice(format!("{}: make a record sticky", self.name));
-            let duration = Duration::from_secs(u64::from(cx.tunables.sticky_duration()));
-            cx.arm(duration, Timer::Unstick(self.id, key.clone()));
+            let duration = Duration::from_secs(u64::from(cx.tunables().sticky_duration()));
+            cx.arm(duration, Due::Unstick(self.id, key.clone()));
         }
     }
 
     /// A sticky key has arrived: pin it.
-    pub fn pin(&mut self, cx: &mut Shared, key: &Bytes) {
+    pub(super) fn pin(&mut self, cx: &mut Context, key: &Bytes) {
         if !self.sticky_keys.sticky.contains(key) || self.sticky_keys.pinned(key) {
             return;
         }
-        let duration = Duration::from_millis(u64::from(cx.tunables.sticky_pindown()));
+        let duration = Duration::from_millis(u64::from(cx.tunables().sticky_pindown()));
         self.sticky_keys.pinned.insert(key.clone(), Vec::new());
-        cx.arm(duration, Timer::Unpin(self.id, key.clone()));
+        cx.arm(duration, Due::Unpin(self.id, key.clone()));
     }
 
     /// A pinned key may leave; calls that waited are processed.
-    pub fn unpin(&mut self, cx: &mut Shared, key: &Bytes) {
+    pub(super) fn unpin(&mut self, cx: &mut Context, key: &Bytes) {
         let generation = self.generation;
         for (header, call) in self.sticky_keys.pinned.remove(key).unwrap_or_default() {
-            cx.ready.push_back((
-                self.id,
-                Parked::Node {
-                    header,
-                    packet: Packet::ReqCall(call),
-                    generation,
-                },
-            ));
+            let packet = RecordPacket::Call(call);
+            let parked = Parked::Node {
+                header,
+                packet,
+                generation,
+            };
+            cx.later(self.id, parked);
         }
     }
 
     /// A key is an ordinary one again.
-    pub fn unstick(&mut self, key: &Bytes) {
+    pub(super) fn unstick(&mut self, key: &Bytes) {
         self.sticky_keys.sticky.remove(key);
     }
 }

@@ -6,19 +6,19 @@ use ctdb_protocol::types::{NodeFlags, TransDb};
 use super::record::read;
 use super::replace::Replacing;
 use super::{Databases, Db};
-use crate::cluster::storage::{CannotStore, Cure, TRIES};
-use crate::shared::Shared;
-use crate::store::{Kind, StoreError, StoreResult, Table};
+use crate::cluster::{self, CannotStore, Cure, TRIES};
+use crate::context::Context;
+use crate::store::{Kind, Storage, StoreError, StoreResult, Table};
 
 /// Key of the record that counts the transactions of a persistent database, with its closing NUL.
-pub const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
+pub(super) const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
 
 /// In front of the reason of a database that no healthy node could vouch for.
 const NO_HEALTHY_NODES: &str = "NO-HEALTHY-NODES - ";
 
 impl Db {
     /// Opens the transaction `tid`; an older open one is dropped.
-    pub fn begin(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+    pub(super) fn begin(&mut self, cx: &mut Context, tid: Generation) -> bool {
         if !self.freeze.is_frozen() {
             cx.error(format!(
                 "{}: a recovery transaction was asked for, but the database is not frozen",
@@ -40,7 +40,7 @@ impl Db {
     }
 
     /// Whether the transaction `tid` is open.
-    fn in_transaction(&self, cx: &mut Shared, tid: Generation, what: &str) -> bool {
+    fn in_transaction(&self, cx: &mut Context, tid: Generation, what: &str) -> bool {
         if !self.freeze.is_frozen() || self.transaction != Some(tid.0) {
             cx.error(format!(
                 "{}: {what} outside of transaction {tid}",
@@ -52,21 +52,21 @@ impl Db {
     }
 
     /// A step of a recovery failed here because of the file or its disk.
-    pub(super) fn not_stored(&mut self, cx: &mut Shared, what: &str, error: &StoreError) {
+    pub(super) fn not_stored(&mut self, cx: &mut Context, what: &str, error: &StoreError) {
         let reason = format!("{}: {what}: {error}", self.name);
         cx.error(&reason);
         self.failed_stores += 1;
         if self.failed_stores >= TRIES {
             self.failed_stores = 0;
-            cx.cannot_store = Some(CannotStore {
+            cx.post(cluster::Letter::CannotStore(CannotStore {
                 cure: Cure::Stores(self.table.path().to_owned()),
                 reason,
-            });
+            }));
         }
     }
 
     /// Makes the open transaction last; from now on the database belongs to generation `tid`.
-    fn finish(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+    fn finish(&mut self, cx: &mut Context, storage: &mut dyn Storage, tid: Generation) -> bool {
         if !self.in_transaction(cx, tid, "commit") {
             return false;
         }
@@ -83,20 +83,20 @@ impl Db {
         self.failed_stores = 0;
         self.generation = tid;
         self.rebuilt = true;
-        self.kind != Kind::Persistent || self.note_health(cx)
+        self.kind != Kind::Persistent || self.note_health(cx, storage)
     }
 
     /// What the start found out about the health of a persistent database.
-    pub(super) fn take_health(&mut self, cx: &mut Shared, reason: Option<String>) {
+    pub(super) fn take_health(&mut self, cx: &mut Context, reason: Option<String>) {
         let Some(reason) = reason else { return };
         cx.error(format!(
             "persistent db '{}' is unhealthy: {reason}; it waits for the copy of another node. If there is none, \
              put a good file in its place, or begin anew with the empty one, and remove the state folder's \
              persistent_health.tdb.{}",
-            self.name, cx.pnn
+            self.name, cx.pnn()
         ));
         self.emptied = self.is_empty();
-        self.unhealthy = Some(reason);
+        self.note_unhealthy(cx, Some(reason));
     }
 
     fn is_empty(&mut self) -> bool {
@@ -116,8 +116,8 @@ impl Db {
 
     /// After a recovery a persistent database is healthy if any healthy node took part in it, or if it was empty
     /// here and has records now: they are another node's.
-    fn note_health(&mut self, cx: &mut Shared) -> bool {
-        let mut healthy = cx.members.iter().any(|m| m.flags == NodeFlags::empty());
+    fn note_health(&mut self, cx: &mut Context, storage: &mut dyn Storage) -> bool {
+        let mut healthy = cx.members().any(|m| m.flags() == NodeFlags::empty());
         if self.emptied && !self.is_empty() {
             cx.notice(format!(
                 "persistent db '{}': the copy of another node has taken the place of the damaged file",
@@ -131,15 +131,20 @@ impl Db {
             (Some(old), false) => Some(format!("{NO_HEALTHY_NODES}{old}")),
             _ => None,
         };
-        self.set_health(cx, reason)
+        self.set_health(cx, storage, reason)
     }
 
     /// Records why the database is unhealthy, or that it is not.
-    pub fn set_health(&mut self, cx: &mut Shared, reason: Option<String>) -> bool {
+    pub(super) fn set_health(
+        &mut self,
+        cx: &mut Context,
+        storage: &mut dyn Storage,
+        reason: Option<String>,
+    ) -> bool {
         if self.unhealthy == reason {
             return true;
         }
-        if let Err(error) = cx.storage.set_health(&self.name, reason.as_deref()) {
+        if let Err(error) = storage.set_health(&self.name, reason.as_deref()) {
             cx.error(format!("{}: cannot record its health: {error}", self.name));
             return false;
         }
@@ -150,12 +155,19 @@ impl Db {
             )),
             None => cx.notice(format!("persistent db '{}' is healthy now", self.name)),
         }
-        self.unhealthy = reason;
+        self.note_unhealthy(cx, reason);
         true
     }
 
+    /// Why the database is unhealthy, or that it is not, is known from now on.
+    pub(super) fn note_unhealthy(&mut self, cx: &mut Context, reason: Option<String>) {
+        cx.databases_mut()
+            .set_healthy(self.id, &self.name, reason.is_none());
+        self.unhealthy = reason;
+    }
+
     /// Drops an open transaction.
-    pub fn cancel(&mut self) {
+    pub(super) fn cancel(&mut self) {
         self.replacing = None;
         if self.transaction.take().is_some() {
             self.table.transaction_cancel();
@@ -164,7 +176,7 @@ impl Db {
 
     /// Number of transactions that this database has seen. Not while it is frozen without an open
     /// transaction: then it may not be read.
-    pub fn sequence_record(&self) -> Option<u64> {
+    pub(super) fn sequence_record(&self) -> Option<u64> {
         if self.freeze.is_frozen() && self.transaction.is_none() {
             return None;
         }
@@ -192,7 +204,7 @@ impl Db {
         }
     }
 
-    fn wipe(&mut self, cx: &mut Shared, tid: Generation) -> bool {
+    fn wipe(&mut self, cx: &mut Context, tid: Generation) -> bool {
         if !self.in_transaction(cx, tid, "wipe") {
             return false;
         }
@@ -214,19 +226,20 @@ impl Db {
 
 impl Databases {
     /// DB_TRANSACTION_START.
-    pub fn transaction_start(&mut self, cx: &mut Shared, request: TransDb) -> bool {
+    pub(super) fn transaction_start(&mut self, cx: &mut Context, request: TransDb) -> bool {
         self.find(request.db_id)
             .is_some_and(|db| db.begin(cx, request.tid))
     }
 
     /// DB_TRANSACTION_COMMIT.
-    pub fn transaction_commit(&mut self, cx: &mut Shared, request: TransDb) -> bool {
-        self.find(request.db_id)
-            .is_some_and(|db| db.finish(cx, request.tid))
+    pub(super) fn transaction_commit(&mut self, cx: &mut Context, request: TransDb) -> bool {
+        let Self { map, storage, .. } = self;
+        map.get_mut(&request.db_id)
+            .is_some_and(|db| db.finish(cx, storage.as_mut(), request.tid))
     }
 
     /// DB_TRANSACTION_CANCEL.
-    pub fn transaction_cancel(&mut self, id: DbId) -> bool {
+    pub(super) fn transaction_cancel(&mut self, id: DbId) -> bool {
         self.find(id).is_some_and(|db| {
             db.cancel();
             true
@@ -234,7 +247,7 @@ impl Databases {
     }
 
     /// WIPE_DATABASE.
-    pub fn wipe(&mut self, cx: &mut Shared, request: TransDb) -> bool {
+    pub(super) fn wipe(&mut self, cx: &mut Context, request: TransDb) -> bool {
         self.find(request.db_id)
             .is_some_and(|db| db.wipe(cx, request.tid))
     }

@@ -14,9 +14,11 @@ use ctdb_protocol::types::{RecData, TraverseAll, TraverseAllExt, TraverseStart};
 use ctdb_protocol::wire::{Pad, encode};
 
 use super::Databases;
+use super::{Awaited, Due};
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::{Effect, ScanFilter, Ticket};
-use crate::proxy::Proxy;
-use crate::shared::{Shared, Timer, Waiting};
+use crate::proxy;
 use crate::timer::TimerId;
 
 /// A traverse that a client of this node has started.
@@ -46,7 +48,7 @@ impl Walk {
 
 /// Traverses that started here, and walks for traverses of any node.
 #[derive(Debug, Default)]
-pub struct Traverses {
+pub(super) struct Traverses {
     last: u32,
     started: BTreeMap<u32, Traverse>,
     of_client: BTreeMap<ClientId, BTreeSet<u32>>,
@@ -58,10 +60,10 @@ pub struct Traverses {
 impl Databases {
     /// TRAVERSE_START or TRAVERSE_START_EXT of a local client. The answer is sent before the first
     /// record, which is why this answers itself.
-    pub fn traverse_start(
+    pub(super) fn traverse_start(
         &mut self,
-        cx: &mut Shared,
-        asker: crate::shared::Asker,
+        cx: &mut Context,
+        asker: Asker,
         request: TraverseStart,
         with_empty: bool,
     ) {
@@ -69,15 +71,15 @@ impl Databases {
             cx.error(format!("unknown database {} in a traverse", request.db_id));
             return cx.reply_status(asker, -1);
         };
-        if db.unhealthy.is_some() && cx.tunables.allow_unhealthy_db_read() == 0 {
+        if db.unhealthy.is_some() && cx.tunables().allow_unhealthy_db_read() == 0 {
             let text = format!("{}: no traverse, the database is unhealthy", db.name);
             cx.error(text);
             return cx.reply_status(asker, -1);
         }
         self.traverses.last = self.traverses.last.wrapping_add(1);
         let reqid = self.traverses.last;
-        let limit = Duration::from_secs(u64::from(cx.tunables.traverse_timeout()));
-        let timer = cx.arm(limit, Timer::Traverse(u64::from(reqid)));
+        let limit = Duration::from_secs(u64::from(cx.tunables().traverse_timeout()));
+        let timer = cx.arm(limit, Due::Traverse(reqid));
         let volatile = db.volatile();
         self.traverses.begin(
             reqid,
@@ -94,15 +96,19 @@ impl Databases {
         cx.reply_status(asker, 0);
         let dest = if volatile {
             Pnn::BROADCAST_ACTIVE
-        } else if cx.vnn_map.nodes.contains(&cx.pnn) {
-            cx.pnn
+        } else if cx.vnn_map().nodes.contains(&cx.pnn()) {
+            cx.pnn()
         } else {
-            cx.vnn_map.nodes.first().copied().unwrap_or(cx.pnn)
+            cx.vnn_map()
+                .nodes
+                .first()
+                .copied()
+                .unwrap_or_else(|| cx.pnn())
         };
         let all = TraverseAll {
             db_id: request.db_id,
             reqid: ReqId(reqid),
-            pnn: cx.pnn,
+            pnn: cx.pnn(),
             client_reqid: request.reqid,
             srvid: request.srvid,
         };
@@ -123,27 +129,27 @@ impl Databases {
     }
 
     /// TRAVERSE_ALL or TRAVERSE_ALL_EXT: walk the local file for a node.
-    pub fn traverse_walk(
+    pub(super) fn traverse_walk(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         request: TraverseAll,
         with_empty: bool,
     ) -> bool {
         let Some(db) = self.map.get(&request.db_id) else {
             return false;
         };
-        if db.unhealthy.is_some() && cx.tunables.allow_unhealthy_db_read() == 0 {
+        if db.unhealthy.is_some() && cx.tunables().allow_unhealthy_db_read() == 0 {
             return false;
         }
         let filter = match (db.volatile(), with_empty) {
             (false, _) => ScanFilter::All,
-            (true, false) => ScanFilter::OwnedBy(cx.pnn),
-            (true, true) => ScanFilter::OwnedOrEmpty(cx.pnn),
+            (true, false) => ScanFilter::OwnedBy(cx.pnn()),
+            (true, true) => ScanFilter::OwnedOrEmpty(cx.pnn()),
         };
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
-        let ticket = cx.expect(Waiting::TraverseScan(request.db_id));
+        let ticket = cx.expect(Awaited::TraverseScan);
         self.traverses.begin_walk(ticket, Walk { request });
-        cx.out.push(Effect::Scan {
+        cx.effect(Effect::Scan {
             ticket,
             path,
             open_flags,
@@ -153,10 +159,9 @@ impl Databases {
     }
 
     /// Records of a walk: on to the origin.
-    pub fn traverse_found(
+    pub(super) fn traverse_found(
         &mut self,
-        cx: &mut Shared,
-        proxy: &Proxy,
+        cx: &mut Context,
         ticket: Ticket,
         records: Vec<(Bytes, Bytes)>,
     ) {
@@ -166,7 +171,6 @@ impl Databases {
         for (key, data) in records {
             self.pass_on(
                 cx,
-                proxy,
                 request,
                 RecData {
                     reqid: request.reqid,
@@ -178,7 +182,7 @@ impl Databases {
     }
 
     /// The end of a walk: an empty record tells the origin.
-    pub fn traverse_walked(&mut self, cx: &mut Shared, proxy: &Proxy, ticket: Ticket) {
+    pub(super) fn traverse_walked(&mut self, cx: &mut Context, ticket: Ticket) {
         let Some(walk) = self.traverses.end_walk(ticket) else {
             return;
         };
@@ -187,19 +191,19 @@ impl Databases {
             key: Bytes::new(),
             data: Bytes::new(),
         };
-        self.pass_on(cx, proxy, walk.request, end);
+        self.pass_on(cx, walk.request, end);
     }
 
-    fn pass_on(&mut self, cx: &mut Shared, proxy: &Proxy, request: TraverseAll, record: RecData) {
-        if request.pnn == cx.pnn {
-            self.traverse_data(cx, proxy, record);
+    fn pass_on(&mut self, cx: &mut Context, request: TraverseAll, record: RecData) {
+        if request.pnn == cx.pnn() {
+            self.traverse_data(cx, record);
         } else {
             cx.announce::<control::TraverseData>(request.pnn, &record);
         }
     }
 
     /// TRAVERSE_DATA: a record (or the end of one node's) for a traverse that started here.
-    pub fn traverse_data(&mut self, cx: &mut Shared, proxy: &Proxy, record: RecData) -> bool {
+    pub(super) fn traverse_data(&mut self, cx: &mut Context, record: RecData) -> bool {
         let Some(traverse) = self.traverses.started.get_mut(&record.reqid.0) else {
             return false;
         };
@@ -215,22 +219,19 @@ impl Databases {
             reqid: traverse.client_reqid,
             ..record
         };
-        proxy.deliver_exactly(cx, traverse.srvid, &Bytes::from(encode(&for_client)));
+        deliver(cx, traverse.srvid, &for_client);
         if end && let Some(traverse) = self.traverses.end(reqid) {
-            cx.timers.disarm(traverse.timer);
+            cx.disarm(traverse.timer);
         }
         true
     }
 
     /// TraverseTimeout is over: the client gets what there is and the end.
-    pub fn traverse_timed_out(&mut self, cx: &mut Shared, proxy: &Proxy, reqid: u64) {
-        let Ok(reqid) = u32::try_from(reqid) else {
-            return;
-        };
+    pub(super) fn traverse_timed_out(&mut self, cx: &mut Context, reqid: u32) {
         let Some(traverse) = self.traverses.end(reqid) else {
             return;
         };
-        cx.statistics.count(|s| s.timeouts.traverse += 1);
+        cx.count(|s| s.timeouts.traverse += 1);
         cx.error(format!(
             "Traverse timeout on database:{}",
             self.map.get(&traverse.db).map_or("?", |db| &db.name)
@@ -240,24 +241,24 @@ impl Databases {
             key: Bytes::new(),
             data: Bytes::new(),
         };
-        proxy.deliver_exactly(cx, traverse.srvid, &Bytes::from(encode(&end)));
+        deliver(cx, traverse.srvid, &end);
         kill(cx, &traverse);
     }
 
     /// A client has gone: nobody wants the rest of its traverses.
-    pub fn traverse_gone(&mut self, cx: &mut Shared, client: ClientId) {
+    pub(super) fn traverse_gone(&mut self, cx: &mut Context, client: ClientId) {
         let of_client = self.traverses.of_client.remove(&client);
         let gone = of_client.into_iter().flatten();
         for reqid in gone {
             if let Some(traverse) = self.traverses.end(reqid) {
-                cx.timers.disarm(traverse.timer);
+                cx.disarm(traverse.timer);
                 kill(cx, &traverse);
             }
         }
     }
 
     /// TRAVERSE_KILL: stop the walk for this client's traverse.
-    pub fn traverse_kill(&mut self, cx: &mut Shared, request: TraverseStart) -> bool {
+    pub(super) fn traverse_kill(&mut self, cx: &mut Context, request: TraverseStart) -> bool {
         if !self.map.contains_key(&request.db_id) {
             return false;
         }
@@ -266,7 +267,7 @@ impl Databases {
         if let Some(ticket) = oldest.copied() {
             self.traverses.end_walk(ticket);
             cx.settle(ticket);
-            cx.out.push(Effect::CancelScan { ticket });
+            cx.effect(Effect::CancelScan { ticket });
         }
         true
     }
@@ -308,7 +309,7 @@ impl Traverses {
     }
 
     /// A database is detached: its walks end.
-    pub fn forget_database(&mut self, cx: &mut Shared, id: DbId) {
+    pub(super) fn forget_database(&mut self, cx: &mut Context, id: DbId) {
         let tickets: Vec<Ticket> = self
             .walks
             .iter()
@@ -318,16 +319,22 @@ impl Traverses {
         for ticket in tickets {
             self.end_walk(ticket);
             cx.settle(ticket);
-            cx.out.push(Effect::CancelScan { ticket });
+            cx.effect(Effect::CancelScan { ticket });
         }
     }
 }
 
-fn kill(cx: &mut Shared, traverse: &Traverse) {
+fn kill(cx: &mut Context, traverse: &Traverse) {
     let request = TraverseStart {
         db_id: traverse.db,
         reqid: traverse.client_reqid,
         srvid: traverse.srvid,
     };
     cx.announce::<control::TraverseKill>(Pnn::BROADCAST_CONNECTED, &request);
+}
+
+/// A record for the client that walks, at the port that it has named.
+fn deliver(cx: &mut Context, srvid: Srvid, record: &RecData) {
+    let data = Bytes::from(encode(record));
+    cx.post(proxy::Letter::Deliver { srvid, data });
 }

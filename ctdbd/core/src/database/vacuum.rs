@@ -19,10 +19,13 @@ use ctdb_protocol::types::{
 use ctdb_protocol::wire::encode;
 
 use super::record::{HEADER_SIZE, read};
+use super::wait::Parked;
+use super::{Asked, Awaited, Due};
 use super::{Databases, Db};
+use crate::context::Context;
+use crate::context::{self, About};
+use crate::control::Asker;
 use crate::effect::{Effect, LogLevel, ScanFilter, Ticket};
-use crate::requests::About;
-use crate::shared::{Asker, Pending, RecoveryMode, Shared, Timer, Waiting};
 use crate::statistics::add_latency;
 use crate::store::{StoreResult, TryLock};
 use crate::timer::TimerId;
@@ -61,7 +64,7 @@ enum Step {
 
 /// A run.
 #[derive(Debug)]
-pub struct Run {
+struct Run {
     db: DbId,
     since_us: u64,
     step: Step,
@@ -79,27 +82,27 @@ pub struct Run {
 
 /// Vacuuming on this node.
 #[derive(Debug, Default)]
-pub struct Vacuuming {
+pub(super) struct Vacuuming {
     run: Option<Run>,
 }
 
 impl Databases {
     /// Arms the timer of a database's next run.
-    pub fn arm_vacuum(&self, cx: &mut Shared, id: DbId) {
-        let interval = Duration::from_secs(u64::from(cx.tunables.vacuum_interval().max(1)));
-        cx.arm(interval, Timer::Vacuum(id));
+    pub(super) fn arm_vacuum(&self, cx: &mut Context, id: DbId) {
+        let interval = Duration::from_secs(u64::from(cx.tunables().vacuum_interval().max(1)));
+        cx.arm(interval, Due::Vacuum(id));
     }
 
     /// It is time for a run.
-    pub fn vacuum_due(&mut self, cx: &mut Shared, id: DbId) {
+    pub(super) fn vacuum_due(&mut self, cx: &mut Context, id: DbId) {
         if !self.map.contains_key(&id) {
             return;
         }
         if self.vacuum.run.is_some() {
-            cx.arm(BUSY_RETRY, Timer::Vacuum(id));
+            cx.arm(BUSY_RETRY, Due::Vacuum(id));
             return;
         }
-        let full_after = cx.tunables.vacuum_fast_path_count();
+        let full_after = cx.tunables().vacuum_fast_path_count();
         let full = full_after > 0
             && self
                 .map
@@ -111,15 +114,21 @@ impl Databases {
         self.arm_vacuum(cx, id);
     }
 
-    fn may_vacuum(&self, cx: &Shared, id: DbId) -> bool {
-        cx.recovery_mode == RecoveryMode::Normal
+    fn may_vacuum(&self, cx: &Context, id: DbId) -> bool {
+        !cx.recovering()
             && self.map.get(&id).is_some_and(|db| {
                 db.volatile() && matches!(db.freeze, super::freeze::Freeze::Thawed)
             })
     }
 
     /// DB_VACUUM: a run out of turn. False when it is refused; else it is answered when the run ends.
-    pub fn vacuum_now(&mut self, cx: &mut Shared, asker: Asker, id: DbId, full: bool) -> bool {
+    pub(super) fn vacuum_now(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        id: DbId,
+        full: bool,
+    ) -> bool {
         if !self.may_vacuum(cx, id) || self.vacuum.run.is_some() {
             cx.error(format!("database {id} cannot be vacuumed now"));
             return false;
@@ -128,7 +137,7 @@ impl Databases {
         true
     }
 
-    fn vacuum_begin(&mut self, cx: &mut Shared, id: DbId, full: bool, asker: Option<Asker>) {
+    fn vacuum_begin(&mut self, cx: &mut Context, id: DbId, full: bool, asker: Option<Asker>) {
         let Some(db) = self.map.get_mut(&id) else {
             return;
         };
@@ -139,8 +148,8 @@ impl Databases {
         }
         let emptied = std::mem::take(&mut db.delete_queue);
         let fetch = std::mem::take(&mut db.fetch_queue);
-        let limit = Duration::from_secs(u64::from(cx.tunables.vacuum_max_run_time().max(1)));
-        let limit = cx.arm(limit, Timer::VacuumLimit(id));
+        let limit = Duration::from_secs(u64::from(cx.tunables().vacuum_max_run_time().max(1)));
+        let limit = cx.arm(limit, Due::VacuumLimit(id));
         let left = fetch.into_values().collect();
         let fetch = Step::Fetch {
             left,
@@ -149,7 +158,7 @@ impl Databases {
         };
         let mut run = Run {
             db: id,
-            since_us: cx.now.monotonic_us,
+            since_us: cx.now().monotonic_us,
             step: fetch,
             emptied,
             elsewhere: BTreeMap::new(),
@@ -161,12 +170,12 @@ impl Databases {
         };
         if full {
             let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
-            let ticket = cx.expect(Waiting::VacuumScan(id));
-            cx.out.push(Effect::Scan {
+            let ticket = cx.expect(Awaited::VacuumScan);
+            cx.effect(Effect::Scan {
                 ticket,
                 path,
                 open_flags,
-                filter: ScanFilter::DeletedBy(cx.pnn),
+                filter: ScanFilter::DeletedBy(cx.pnn()),
             });
             // The fetch step is kept for after the walk.
             if let Step::Fetch { left, .. } = std::mem::replace(&mut run.step, Step::Scan(ticket)) {
@@ -178,7 +187,7 @@ impl Databases {
     }
 
     /// Emptied records that the walk of a full run has found.
-    pub fn vacuum_found(&mut self, records: &[(Bytes, Bytes)]) {
+    pub(super) fn vacuum_found(&mut self, records: &[(Bytes, Bytes)]) {
         let Some(run) = &mut self.vacuum.run else {
             return;
         };
@@ -192,7 +201,7 @@ impl Databases {
     }
 
     /// The walk of a full run has ended.
-    pub fn vacuum_scanned(&mut self, cx: &mut Shared, complete: bool) {
+    pub(super) fn vacuum_scanned(&mut self, cx: &mut Context, complete: bool) {
         let Some(run) = &mut self.vacuum.run else {
             return;
         };
@@ -214,7 +223,7 @@ impl Databases {
     }
 
     /// Goes on with the run after a slice's pause or an answer.
-    pub fn vacuum_continue(&mut self, cx: &mut Shared) {
+    pub(super) fn vacuum_continue(&mut self, cx: &mut Context) {
         let Some(mut run) = self.vacuum.run.take() else {
             return;
         };
@@ -223,7 +232,7 @@ impl Databases {
         };
         match run.advance(cx, db) {
             Progress::Again => {
-                cx.arm(Duration::ZERO, Timer::Job);
+                cx.arm(Duration::ZERO, Due::VacuumSlice);
                 self.vacuum.run = Some(run);
             }
             Progress::Wait => self.vacuum.run = Some(run),
@@ -232,7 +241,7 @@ impl Databases {
     }
 
     /// A call of the fetch step was answered (its record is here), or it will not be.
-    pub fn vacuum_fetched(&mut self, cx: &mut Shared, client_reqid: ReqId) {
+    pub(super) fn vacuum_fetched(&mut self, cx: &mut Context, client_reqid: ReqId) {
         if let Some(Run {
             step: Step::Fetch { underway, .. },
             ..
@@ -244,9 +253,9 @@ impl Databases {
     }
 
     /// A node has said which records it could not delete; `None`: the control failed.
-    pub fn vacuum_asked(
+    pub(super) fn vacuum_asked(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         id: DbId,
         node: Pnn,
         kept: Option<&MarshallBuffer>,
@@ -280,7 +289,7 @@ impl Databases {
     }
 
     /// A repack has ended.
-    pub fn vacuum_repacked(&mut self, cx: &mut Shared) {
+    pub(crate) fn vacuum_repacked(&mut self, cx: &mut Context) {
         if let Some(run) = self.vacuum.run.take()
             && let Some(db) = self.map.get_mut(&run.db)
         {
@@ -289,30 +298,30 @@ impl Databases {
     }
 
     /// Ends the run of a database without result (a freeze, a detach, VacuumMaxRunTime).
-    pub fn stop_vacuum(&mut self, cx: &mut Shared, id: DbId) {
+    pub(super) fn stop_vacuum(&mut self, cx: &mut Context, id: DbId) {
         let Some(run) = self.vacuum.run.take_if(|run| run.db == id) else {
             return;
         };
-        cx.timers.disarm(run.limit);
+        cx.disarm(run.limit);
         if let Step::Scan(ticket) = run.step {
             cx.settle(ticket);
-            cx.out.push(Effect::CancelScan { ticket });
+            cx.effect(Effect::CancelScan { ticket });
         }
-        cx.recall_about(About::Database(id), |p| {
-            matches!(p, Pending::VacuumDelete { .. })
+        cx.recall_about(About::Database(id), |asked| {
+            matches!(asked, context::Asked::Database(Asked::VacuumDelete { .. }))
         });
         if let Some(asker) = run.asker {
             cx.reply_status(asker, -1);
         }
         if let Some(db) = self.map.get_mut(&id) {
-            let took_s = cx.now.seconds_since(run.since_us);
+            let took_s = cx.now().seconds_since(run.since_us);
             add_latency(&mut db.counters.vacuum_latency, took_s);
             cx.note_latency(LogLevel::Error, took_s, "vacuum", &db.name);
         }
     }
 
     /// VACUUM_FETCH: emptied records elsewhere of which this node is lmaster.
-    pub fn vacuum_fetch(&mut self, buffer: &MarshallBuffer) -> bool {
+    pub(super) fn vacuum_fetch(&mut self, buffer: &MarshallBuffer) -> bool {
         let Some(db) = self.map.get_mut(&buffer.db_id).filter(|db| db.volatile()) else {
             return false;
         };
@@ -324,7 +333,7 @@ impl Databases {
     }
 
     /// SCHEDULE_FOR_DELETION: a client has emptied a record.
-    pub fn schedule(&mut self, id: DbId, key: &[u8], header: LtdbHeader) -> bool {
+    pub(crate) fn schedule(&mut self, id: DbId, key: &[u8], header: LtdbHeader) -> bool {
         let Some(db) = self.map.get_mut(&id).filter(|db| db.volatile()) else {
             return false;
         };
@@ -333,9 +342,9 @@ impl Databases {
     }
 
     /// TRY_DELETE_RECORDS: deletes what may be deleted here, gives back the rest.
-    pub fn try_delete(
+    pub(super) fn try_delete(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         buffer: &MarshallBuffer,
     ) -> Option<MarshallBuffer> {
         let db = self.map.get_mut(&buffer.db_id).filter(|db| db.volatile())?;
@@ -360,7 +369,7 @@ enum Progress {
 }
 
 impl Run {
-    fn advance(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
+    fn advance(&mut self, cx: &mut Context, db: &mut Db) -> Progress {
         match &mut self.step {
             Step::Scan(_) | Step::Repack => Progress::Wait,
             Step::Fetch {
@@ -420,7 +429,7 @@ impl Run {
                 for (key, header) in &self.everywhere {
                     buffer.push(ReqId(self.db.0), key, &encode(header));
                 }
-                let pending = Pending::VacuumDelete { db: self.db, node };
+                let pending = Asked::VacuumDelete { db: self.db, node };
                 if cx.control::<TryDeleteRecords>(node, &buffer, ClientId(0), pending) {
                     return Progress::Wait;
                 }
@@ -447,15 +456,15 @@ impl Run {
     }
 
     /// Decides what has to happen to one emptied record.
-    fn sort(&mut self, cx: &mut Shared, db: &mut Db, key: Bytes, header: LtdbHeader) {
+    fn sort(&mut self, cx: &mut Context, db: &mut Db, key: Bytes, header: LtdbHeader) {
         if !lock(cx, db, &key) {
             return;
         }
         let usable = stored_empty(db, &key)
-            .is_some_and(|stored| stored.dmaster == cx.pnn && stored.rsn == header.rsn);
+            .is_some_and(|stored| stored.dmaster == cx.pnn() && stored.rsn == header.rsn);
         if usable {
             let lmaster = db.lmaster(cx, &key);
-            if lmaster != Some(cx.pnn) {
+            if lmaster != Some(cx.pnn()) {
                 if let Some(lmaster) = lmaster {
                     self.elsewhere.entry(lmaster).or_default().push(key.clone());
                 }
@@ -468,35 +477,35 @@ impl Run {
         db.unlock(&key);
     }
 
-    fn tell_lmasters(&mut self, cx: &mut Shared) {
+    fn tell_lmasters(&mut self, cx: &mut Context) {
         for (lmaster, keys) in std::mem::take(&mut self.elsewhere) {
             let mut buffer = MarshallBuffer::new(self.db);
             for key in &keys {
-                buffer.push(ReqId(cx.pnn.0), key, &[]);
+                buffer.push(ReqId(cx.pnn().0), key, &[]);
             }
             cx.announce::<VacuumFetch>(lmaster, &buffer);
         }
     }
 
-    fn begin_asking(&mut self, cx: &Shared) {
+    fn begin_asking(&mut self, cx: &Context) {
         let others = cx
             .expand(Pnn::BROADCAST_ACTIVE)
             .into_iter()
-            .filter(|&node| node != cx.pnn);
+            .filter(|&node| node != cx.pnn());
         self.step = Step::Ask(others.collect());
     }
 
     /// Counting walks the whole list of free areas under its lock, so a helper does it, and only where
     /// there can be more of them than last time: after a full run, or when records have been deleted.
-    fn repack_if_fragmented(&mut self, cx: &mut Shared, db: &mut Db) -> Progress {
-        let limit = cx.tunables.repack_limit();
+    fn repack_if_fragmented(&mut self, cx: &mut Context, db: &mut Db) -> Progress {
+        let limit = cx.tunables().repack_limit();
         let holes = std::mem::take(&mut db.holes);
         if limit == 0 || !(holes || self.full || self.asker.is_some()) {
             return Progress::Done;
         }
         let (path, open_flags) = (db.table.path().to_owned(), db.table.open_flags());
-        let ticket = cx.expect(Waiting::Repack(self.db));
-        cx.out.push(Effect::Repack {
+        let ticket = cx.expect(Awaited::Repack);
+        cx.effect(Effect::Repack {
             ticket,
             path,
             open_flags,
@@ -508,9 +517,9 @@ impl Run {
 }
 
 /// The run has ended by itself.
-fn finish(cx: &mut Shared, db: &mut Db, run: Run) {
-    cx.timers.disarm(run.limit);
-    let took_s = cx.now.seconds_since(run.since_us);
+fn finish(cx: &mut Context, db: &mut Db, run: Run) {
+    cx.disarm(run.limit);
+    let took_s = cx.now().seconds_since(run.since_us);
     add_latency(&mut db.counters.vacuum_latency, took_s);
     cx.note_latency(LogLevel::Error, took_s, "vacuum", &db.name);
     if let Some(asker) = run.asker {
@@ -519,14 +528,14 @@ fn finish(cx: &mut Shared, db: &mut Db, run: Run) {
 }
 
 /// Calls an emptied record to this node, its lmaster. `None` when there is nothing to call.
-fn fetch(cx: &mut Shared, db: &mut Db, key: &Bytes) -> Option<ReqId> {
+fn fetch(cx: &mut Context, db: &mut Db, key: &Bytes) -> Option<ReqId> {
     if !lock(cx, db, key) {
         return None;
     }
     let elsewhere = read(db.table.as_ref(), key)
         .ok()
         .flatten()
-        .is_some_and(|record| record.header.dmaster != cx.pnn);
+        .is_some_and(|record| record.header.dmaster != cx.pnn());
     db.unlock(key);
     if !elsewhere {
         return None;
@@ -541,19 +550,17 @@ fn fetch(cx: &mut Shared, db: &mut Db, key: &Bytes) -> Option<ReqId> {
         calldata: Bytes::new(),
     };
     // Client 0 is the daemon itself: the answer comes back to this run.
-    cx.ready.push_back((
-        db.id,
-        super::wait::Parked::Client {
-            client: ClientId(0),
-            reqid,
-            call,
-        },
-    ));
+    let parked = Parked::Client {
+        client: ClientId(0),
+        reqid,
+        call,
+    };
+    cx.later(db.id, parked);
     Some(reqid)
 }
 
 /// Tries for a record's lock; a record in use is left for a later run.
-fn lock(cx: &mut Shared, db: &mut Db, key: &Bytes) -> bool {
+fn lock(cx: &mut Context, db: &mut Db, key: &Bytes) -> bool {
     match db.table.try_lock(key) {
         Ok(TryLock::Held) => true,
         Ok(TryLock::Busy) => false,
@@ -574,17 +581,17 @@ fn stored_empty(db: &Db, key: &[u8]) -> Option<LtdbHeader> {
 }
 
 /// All others have deleted their copies: delete ours, if nothing has changed.
-fn delete_here(cx: &mut Shared, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
+fn delete_here(cx: &mut Context, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
     if !lock(cx, db, key) {
         return;
     }
     let unchanged = stored_empty(db, key).is_some_and(|stored| {
-        stored.dmaster == cx.pnn
+        stored.dmaster == cx.pnn()
             && stored.rsn == header.rsn
             && !stored.flags.intersects(RecordFlags::RO_FLAGS)
     });
     if unchanged
-        && db.lmaster(cx, key) == Some(cx.pnn)
+        && db.lmaster(cx, key) == Some(cx.pnn())
         && let Err(error) = db.delete(key)
     {
         cx.error(format!("{}: cannot delete a record: {error}", db.name));
@@ -600,13 +607,13 @@ impl Db {
     }
 
     /// Deletes this node's copy of a record for its lmaster. True when there is none afterwards.
-    fn try_delete(&mut self, cx: &mut Shared, record: RecordRef<'_>) -> bool {
+    fn try_delete(&mut self, cx: &mut Context, record: RecordRef<'_>) -> bool {
         let Ok(given) = record.header().map(|(header, _)| header) else {
             return false;
         };
         let key = Bytes::copy_from_slice(record.key);
         if record.data.len() != HEADER_SIZE
-            || self.lmaster(cx, &key) == Some(cx.pnn)
+            || self.lmaster(cx, &key) == Some(cx.pnn())
             || !lock(cx, self, &key)
         {
             return false;
@@ -616,7 +623,7 @@ impl Db {
                 let flags = stored.header.flags | given.flags;
                 let may = stored.header.rsn <= given.rsn
                     && !flags.intersects(RecordFlags::RO_FLAGS)
-                    && stored.header.dmaster != cx.pnn;
+                    && stored.header.dmaster != cx.pnn();
                 may && self.delete(&key).is_ok()
             }
             // Absent, or shorter than a header: corrupt, hence deleted.

@@ -8,12 +8,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use ctdb_protocol::id::{ClientId, Generation, ReqId};
-use ctdb_protocol::packet::{Header, Packet, ReqCall};
+use ctdb_protocol::packet::{Header, ReqCall};
 use ctdb_protocol::types::PushRecord;
 
+use super::Awaited;
 use super::Db;
+use super::packet::RecordPacket;
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::{Effect, LockScope, LogLevel, Ticket};
-use crate::shared::{Asker, Shared, Waiting};
 use crate::statistics::Counting as _;
 use crate::store::TryLock;
 
@@ -34,7 +37,7 @@ pub enum Parked {
         /// Its header.
         header: Header,
         /// Its body.
-        packet: Packet,
+        packet: RecordPacket,
         /// Generation of the database when it was parked: dropped if that has changed since.
         generation: Generation,
     },
@@ -59,7 +62,7 @@ pub enum Parked {
 
 /// The queue behind one locked chain.
 #[derive(Debug)]
-pub struct Wait {
+pub(super) struct Wait {
     /// The wait outside of the loop.
     pub ticket: Ticket,
     /// When the first of the queue was parked, monotonic microseconds.
@@ -72,7 +75,7 @@ pub struct Wait {
 
 /// What a try for a record's lock gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub(super) enum Access {
     /// The lock is held; [`Db::unlock`] it in the same turn.
     Locked,
     /// Park the packet with [`Db::park`].
@@ -83,7 +86,7 @@ pub enum Access {
 
 impl Db {
     /// Tries for the lock of a key, behind those who wait for its chain already.
-    pub fn try_access(&mut self, cx: &mut Shared, key: &[u8]) -> Access {
+    pub(super) fn try_access(&mut self, cx: &mut Context, key: &[u8]) -> Access {
         if self.freeze.is_frozen() {
             return Access::Wait;
         }
@@ -102,12 +105,12 @@ impl Db {
     }
 
     /// Gives the lock of [`Access::Locked`] back.
-    pub fn unlock(&mut self, key: &[u8]) {
+    pub(super) fn unlock(&mut self, key: &[u8]) {
         self.table.unlock(key);
     }
 
     /// Puts a packet behind the lock of its key.
-    pub fn park(&mut self, cx: &mut Shared, key: &Bytes, parked: Parked) {
+    pub(super) fn park(&mut self, cx: &mut Context, key: &Bytes, parked: Parked) {
         if self.freeze.is_frozen() {
             self.frozen_queue.push_back(parked);
             return;
@@ -115,20 +118,19 @@ impl Db {
         let chain = self.table.chain_of(key);
         if let Some(wait) = self.waits.get_mut(&chain) {
             wait.queue.push_back(parked);
-            cx.statistics.count(|s| s.locks.num_pending += 1);
+            cx.count(|s| s.locks.num_pending += 1);
             self.counters.locks.num_pending += 1;
             return;
         }
-        let ticket = cx.expect(Waiting::ChainLock(self.id, chain));
-        cx.out.push(Effect::AwaitLock {
+        let ticket = cx.expect(Awaited::ChainLock(self.id, chain));
+        cx.effect(Effect::AwaitLock {
             ticket,
-            db: self.id,
             path: self.table.path().to_owned(),
             open_flags: self.table.open_flags(),
             scope: LockScope::Record(key.clone()),
-            at_most: cx.tunables.lock_processes_per_db(),
+            at_most: cx.tunables().lock_processes_per_db(),
         });
-        cx.statistics.count(|s| {
+        cx.count(|s| {
             s.locks.num_calls += 1;
             s.locks.num_current += 1;
         });
@@ -139,7 +141,7 @@ impl Db {
             chain,
             Wait {
                 ticket,
-                since_us: cx.now.monotonic_us,
+                since_us: cx.now().monotonic_us,
                 key: key.clone(),
                 queue,
             },
@@ -148,14 +150,14 @@ impl Db {
 
     /// The lock of a chain is held for us: serve its queue. The caller gives back what must go on
     /// through the ordinary entry functions.
-    pub fn begin_serving(&mut self, cx: &mut Shared, chain: u32) -> VecDeque<Parked> {
+    pub(super) fn begin_serving(&mut self, cx: &mut Context, chain: u32) -> VecDeque<Parked> {
         let Some(wait) = self.waits.get_mut(&chain) else {
             return VecDeque::new();
         };
         let queue = std::mem::take(&mut wait.queue);
         let key = wait.key.clone();
-        let waited_s = cx.now.seconds_since(wait.since_us);
-        cx.statistics.count(|s| s.lock_done(waited_s));
+        let waited_s = cx.now().seconds_since(wait.since_us);
+        cx.count(|s| s.lock_done(waited_s));
         self.counters.lock_done(waited_s);
         cx.note_latency(LogLevel::Error, waited_s, "lock_record", &self.name);
         self.none_pending(cx, &queue);
@@ -165,12 +167,12 @@ impl Db {
     }
 
     /// The queue has been served; lets the lock go, or keeps the wait when more has been parked.
-    pub fn end_serving(&mut self, cx: &mut Shared, chain: u32) {
+    pub(super) fn end_serving(&mut self, cx: &mut Context, chain: u32) {
         self.serving = None;
         if let Some(wait) = self.waits.remove(&chain) {
             self.table.unmark(&wait.key);
             cx.settle(wait.ticket);
-            cx.out.push(Effect::ReleaseLock {
+            cx.effect(Effect::ReleaseLock {
                 ticket: wait.ticket,
             });
             for parked in wait.queue {
@@ -180,8 +182,8 @@ impl Db {
     }
 
     /// A lock could not be had: the queue is tried again without it, and parks again if need be.
-    pub fn wait_failed(&mut self, cx: &mut Shared, chain: u32) -> VecDeque<Parked> {
-        cx.statistics.count(|s| s.lock_failed());
+    pub(super) fn wait_failed(&mut self, cx: &mut Context, chain: u32) -> VecDeque<Parked> {
+        cx.count(|s| s.lock_failed());
         self.counters.lock_failed();
         let wait = self.waits.remove(&chain);
         let queue = wait.map(|wait| wait.queue).unwrap_or_default();
@@ -191,10 +193,9 @@ impl Db {
 
     /// The packets of a queue do not wait for its lock any more; the first one never counted as pending,
     /// since the wait is its own.
-    fn none_pending(&mut self, cx: &mut Shared, queue: &VecDeque<Parked>) {
+    fn none_pending(&mut self, cx: &mut Context, queue: &VecDeque<Parked>) {
         let parked = u32::try_from(queue.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        cx.statistics
-            .count(|s| s.locks.num_pending = s.locks.num_pending.saturating_sub(parked));
+        cx.count(|s| s.locks.num_pending = s.locks.num_pending.saturating_sub(parked));
         self.counters.locks.num_pending = self.counters.locks.num_pending.saturating_sub(parked);
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use ctdb_protocol::types::{AddrInfo, Connection};
 
 use super::service::{Due, Failover};
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::Effect;
-use crate::shared::{Asker, Shared, Timer};
 
 /// How often each announcement is made.
 const SHOTS: u32 = 3;
@@ -66,7 +67,7 @@ impl Announcements {
 impl Failover {
     /// Announces an address that has come here. Its connections go into the announcement: they belong
     /// to the node that had it, and clients that come back will be told of anew.
-    pub(super) fn announce(&mut self, cx: &mut Shared, addr: IpAddr) {
+    pub(super) fn announce(&mut self, cx: &mut Context, addr: IpAddr) {
         let Some(address) = self.addresses.find_mut(addr) else {
             return;
         };
@@ -78,7 +79,7 @@ impl Failover {
                 connections.len()
             ));
         }
-        address.announced_in = Some(cx.vnn_map.generation);
+        address.announced_in = Some(cx.generation());
         let number = self.announcements.add(addr, Kind::Takeover { connections });
         self.announce_again(cx, number);
     }
@@ -87,8 +88,8 @@ impl Failover {
     /// announced: nodes came or went then, and while this one was out of reach (it stood still, say)
     /// another may have had the address and told the network so. Clients would go on sending there
     /// until they ask of their own accord, which takes most of a minute. Upstream leaves them to that.
-    pub(super) fn remind(&mut self, cx: &mut Shared, addr: IpAddr) {
-        let generation = Some(cx.vnn_map.generation);
+    pub(super) fn remind(&mut self, cx: &mut Context, addr: IpAddr) {
+        let generation = Some(cx.generation());
         let found = self.addresses.find_mut(addr);
         let Some(address) = found.filter(|address| address.announced_in != generation) else {
             return;
@@ -101,7 +102,7 @@ impl Failover {
     }
 
     /// SEND_GRATUITOUS_ARP.
-    pub fn send_gratuitous_arp(&mut self, cx: &mut Shared, asker: Asker, info: &AddrInfo) {
+    pub(super) fn send_gratuitous_arp(&mut self, cx: &mut Context, asker: Asker, info: &AddrInfo) {
         cx.reply_status(asker, 0);
         let Some(addr) = info.addr.ip() else {
             return cx.error("Failed to send gratuitous ARP: not an ipv4/ipv6 address");
@@ -111,7 +112,7 @@ impl Failover {
         self.announce_again(cx, number);
     }
 
-    pub(super) fn announce_again(&mut self, cx: &mut Shared, number: u64) {
+    pub(super) fn announce_again(&mut self, cx: &mut Context, number: u64) {
         let Some(series) = self.announcements.series.get_mut(&number) else {
             return;
         };
@@ -131,12 +132,12 @@ impl Failover {
             self.announcements.series.remove(&number);
             return;
         };
-        cx.out.push(Effect::AnnounceAddress { address, interface });
+        cx.effect(Effect::AnnounceAddress { address, interface });
         if let Kind::Takeover { connections } = &series.kind
             && !connections.is_empty()
         {
             let ends = |c: &Connection| Some((c.src.to_socket_addr()?, c.dst.to_socket_addr()?));
-            cx.out.push(Effect::Tickle {
+            cx.effect(Effect::Tickle {
                 connections: connections.iter().filter_map(ends).collect(),
             });
         }
@@ -144,7 +145,7 @@ impl Failover {
         if series.shots_left == 0 {
             self.announcements.series.remove(&number);
         } else {
-            cx.arm(pause, Timer::Failover(Due::Announce(number)));
+            cx.arm(pause, Due::Announce(number));
         }
     }
 }

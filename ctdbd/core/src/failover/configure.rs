@@ -13,18 +13,19 @@ use ctdb_protocol::wire::encode;
 
 use super::interface::LONGEST_NAME;
 use super::service::{AddressesWanted, AfterLook, Failover};
-use crate::cluster::boot::fatal;
+use crate::cluster;
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::Effect;
-use crate::shared::{Asker, Shared, Waiting};
 
 impl Failover {
     /// ADD_PUBLIC_IP. Nothing else happens: the cluster watch notices an address without a node.
-    pub fn add_public_ip(&mut self, cx: &mut Shared, asker: Asker, info: AddrInfo) {
+    pub(super) fn add_public_ip(&mut self, cx: &mut Context, asker: Asker, info: AddrInfo) {
         cx.notice(format!("Add IP {}", info.addr));
         self.look(cx, AfterLook::Add { asker, info });
     }
 
-    pub(super) fn add_now(&mut self, cx: &mut Shared, asker: Asker, info: &AddrInfo) {
+    pub(super) fn add_now(&mut self, cx: &mut Context, asker: Asker, info: &AddrInfo) {
         let Some(address) = info.addr.ip() else {
             cx.error("Failed to add public address: not an ipv4/ipv6 address");
             return cx.reply_status(asker, -1);
@@ -48,7 +49,7 @@ impl Failover {
     }
 
     /// DEL_PUBLIC_IP: at once, or if the address is here, with its next release.
-    pub fn del_public_ip(&mut self, cx: &mut Shared, asker: Asker, info: &AddrInfo) {
+    pub(super) fn del_public_ip(&mut self, cx: &mut Context, asker: Asker, info: &AddrInfo) {
         cx.notice(format!("Delete IP {}", info.addr));
         let known = info
             .addr
@@ -65,12 +66,12 @@ impl Failover {
         cx.reply_status(asker, 0);
     }
 
-    fn delete(&mut self, cx: &Shared, addr: IpAddr) {
+    fn delete(&mut self, cx: &Context, addr: IpAddr) {
         match self.addresses.find_mut(addr) {
-            Some(address) if address.pnn == cx.pnn || address.in_flight => {
+            Some(address) if address.pnn == cx.pnn() || address.in_flight => {
                 address.delete_pending = true
             }
-            _ => self.forget(addr, cx.pnn),
+            _ => self.forget(addr, cx.pnn()),
         }
     }
 
@@ -80,7 +81,7 @@ impl Failover {
     }
 
     /// RELOAD_PUBLIC_IPS: make the addresses those of the file.
-    pub fn reload_public_ips(&mut self, cx: &mut Shared, asker: Asker) {
+    pub(super) fn reload_public_ips(&mut self, cx: &mut Context, asker: Asker) {
         if let Some(earlier) = self.reloading.replace(asker) {
             cx.reply_status(earlier, -1);
         }
@@ -88,19 +89,19 @@ impl Failover {
     }
 
     /// The daemon starts: read the file.
-    pub fn boot(&mut self, cx: &mut Shared) {
+    pub(super) fn boot(&mut self, cx: &mut Context) {
         self.read_file(cx, AddressesWanted::Boot);
     }
 
-    fn read_file(&mut self, cx: &mut Shared, wanted: AddressesWanted) {
-        let ticket = cx.expect(Waiting::PublicAddresses(wanted));
-        cx.out.push(Effect::ReadPublicAddresses { ticket });
+    fn read_file(&mut self, cx: &mut Context, wanted: AddressesWanted) {
+        let ticket = cx.expect(wanted);
+        cx.effect(Effect::ReadPublicAddresses { ticket });
     }
 
     /// The file was read.
-    pub fn addresses_read(
+    pub(crate) fn addresses_read(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         wanted: AddressesWanted,
         lines: Result<Vec<PublicAddressLine>, String>,
     ) {
@@ -112,7 +113,7 @@ impl Failover {
 
     pub(super) fn load_now(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         wanted: AddressesWanted,
         lines: &[PublicAddressLine],
     ) {
@@ -139,7 +140,7 @@ impl Failover {
                 cx.notice(format!("New IP {} configured, adding it", line.address));
                 if std::mem::take(&mut first) {
                     // Without this the leader gives this node no part of the load it has now.
-                    let own = Bytes::from(encode(&cx.pnn));
+                    let own = Bytes::from(encode(&cx.pnn()));
                     cx.message(Pnn::BROADCAST_CONNECTED, Srvid::REBALANCE_NODE, own);
                 }
             }
@@ -164,7 +165,7 @@ impl Failover {
         self.addresses.find(line.address).is_none()
     }
 
-    fn delete_all_but(&mut self, cx: &mut Shared, keep: &BTreeSet<IpAddr>) {
+    fn delete_all_but(&mut self, cx: &mut Context, keep: &BTreeSet<IpAddr>) {
         let list = self.addresses.youngest_first();
         let gone: Vec<IpAddr> = list
             .iter()
@@ -185,10 +186,13 @@ impl Failover {
     }
 
     /// A file that cannot be used ends a daemon that starts, and leaves a running one as it is.
-    fn unusable_file(&mut self, cx: &mut Shared, wanted: &AddressesWanted, problem: &str) {
+    fn unusable_file(&mut self, cx: &mut Context, wanted: &AddressesWanted, problem: &str) {
         cx.error(problem);
         match wanted {
-            AddressesWanted::Boot => fatal(cx, 1, "Unable to setup public IP addresses".to_owned()),
+            AddressesWanted::Boot => cx.post(cluster::Letter::Fatal {
+                code: 1,
+                text: "Unable to setup public IP addresses".to_owned(),
+            }),
             AddressesWanted::Reload(_) => {
                 cx.error("Failed to re-read public addresses file");
                 self.answer_reload(cx, wanted, 1);
@@ -197,7 +201,7 @@ impl Failover {
     }
 
     /// Answers the reload, unless a later one has taken its place.
-    fn answer_reload(&mut self, cx: &mut Shared, wanted: &AddressesWanted, status: i32) {
+    fn answer_reload(&mut self, cx: &mut Context, wanted: &AddressesWanted, status: i32) {
         if let AddressesWanted::Reload(asker) = wanted
             && self.reloading == Some(*asker)
         {

@@ -5,14 +5,14 @@
 use std::net::IpAddr;
 
 use super::service::{AfterEvent, AfterLook, Failover};
-use crate::event::{self, Then};
-use crate::shared::Shared;
+use crate::context::Context;
+use crate::event::{self, Event};
 
 impl Failover {
     /// Releases all addresses that the machine has, one after the other. Upstream:
     /// `ctdb_release_all_ips`.
-    pub fn drop_all(&mut self, cx: &mut Shared) {
-        if cx.settings.failover_disabled || self.addresses.is_empty() {
+    pub(super) fn drop_all(&mut self, cx: &mut Context) {
+        if cx.settings().failover_disabled || self.addresses.is_empty() {
             return;
         }
         let idle = self.dropping.is_empty();
@@ -29,7 +29,7 @@ impl Failover {
 
     /// Begins with the next address that is really there. The entry stays in the list while its event
     /// runs.
-    pub(super) fn drop_next(&mut self, cx: &mut Shared) {
+    pub(super) fn drop_next(&mut self, cx: &mut Context) {
         while let Some(addr) = self.dropping.front().copied() {
             if self.begin_drop(cx, addr) {
                 return;
@@ -40,7 +40,7 @@ impl Failover {
     }
 
     /// True when an event about the address runs now.
-    fn begin_drop(&mut self, cx: &mut Shared, addr: IpAddr) -> bool {
+    fn begin_drop(&mut self, cx: &mut Context, addr: IpAddr) -> bool {
         let there = self.machine_has(addr);
         let Some(address) = self.addresses.find_mut(addr) else {
             return false;
@@ -55,20 +55,20 @@ impl Failover {
             return false;
         }
         if !there {
-            self.addresses.unassign(addr, cx.pnn);
+            self.addresses.unassign(addr, cx.pnn());
             return false;
         }
         cx.info(format!(
             "Release of IP {with_bits} on interface {name} node:-1"
         ));
         let args = vec![name, addr.to_string(), address.bits.to_string()];
-        let then = Then::Failover(AfterEvent::Dropped(addr));
-        address.in_flight = event::run(cx, "releaseip", args, then);
+        let then = AfterEvent::Dropped(addr);
+        address.in_flight = event::run(cx, Event::ReleaseIp, args, then);
         address.leaving = address.in_flight;
         address.in_flight
     }
 
-    pub(super) fn finish_drop(&mut self, cx: &mut Shared, addr: IpAddr, status: i32) {
+    pub(super) fn finish_drop(&mut self, cx: &mut Context, addr: IpAddr, status: i32) {
         self.dropping.retain(|other| *other != addr);
         if let Some(address) = self.addresses.find_mut(addr) {
             address.in_flight = false;
@@ -91,7 +91,7 @@ impl Failover {
     }
 
     /// Answers those who asked for the release of an address while it was being dropped.
-    fn answer_releases(&mut self, cx: &mut Shared, addr: IpAddr) {
+    fn answer_releases(&mut self, cx: &mut Context, addr: IpAddr) {
         let still_there = self.machine_has(addr);
         let asked = self.after_drop.extract_if(.., |(other, ..)| *other == addr);
         for (_, asker, target) in asked.collect::<Vec<_>>() {

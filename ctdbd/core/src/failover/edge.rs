@@ -7,8 +7,10 @@ use bytes::Bytes;
 use ctdb_protocol::srvid::Srvid;
 
 use super::service::{AfterEvent, Failover};
-use crate::event::{self, Then};
-use crate::shared::{Asker, RunState, Shared};
+use crate::context::Context;
+use crate::control::Asker;
+use crate::event::{self, Event};
+use ctdb_protocol::types::RunState;
 
 /// One end of a takeover run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +22,10 @@ pub enum Edge {
 }
 
 impl Edge {
-    fn event(self) -> &'static str {
+    fn event(self) -> Event {
         match self {
-            Self::Begin => "startipreallocate",
-            Self::End => "ipreallocated",
+            Self::Begin => Event::StartIpreallocate,
+            Self::End => Event::Ipreallocated,
         }
     }
 
@@ -37,28 +39,28 @@ impl Edge {
 
 impl Failover {
     /// START_IPREALLOCATE or IPREALLOCATED: answered when the event is over.
-    pub fn run_edge(&mut self, cx: &mut Shared, asker: Asker, edge: Edge) {
-        let name = edge.event();
+    pub(super) fn run_edge(&mut self, cx: &mut Context, asker: Asker, edge: Edge) {
+        let name = edge.event().name();
         // A node that has never run hosts nothing that could move.
-        if edge == Edge::Begin && cx.run_state < RunState::Running {
+        if edge == Edge::Begin && cx.run_state() < RunState::RUNNING {
             cx.info(format!("Skipping \"{name}\" event, not RUNNING/SHUTDOWN"));
             return cx.reply_status(asker, 0);
         }
-        let then = Then::Failover(AfterEvent::Edge { asker, edge });
-        if !event::run(cx, name, Vec::new(), then) {
+        let then = AfterEvent::Edge { asker, edge };
+        if !event::run(cx, edge.event(), Vec::new(), then) {
             cx.error(format!("Failed to run \"{name}\" event"));
             cx.reply_status(asker, -1);
         }
     }
 
     /// Clients hear of it even if a script failed: the addresses move, or have moved, all the same.
-    pub(super) fn finish_edge(cx: &mut Shared, asker: Asker, edge: Edge, status: i32) {
-        let status = event::verdict(edge.event(), status);
+    pub(super) fn finish_edge(cx: &mut Context, asker: Asker, edge: Edge, status: i32) {
+        let status = edge.event().verdict(status);
         if status != 0 {
-            let name = edge.event();
+            let name = edge.event().name();
             cx.error(format!("\"{name}\" event failed (status {status})"));
         }
-        cx.message(cx.pnn, edge.message(), Bytes::new());
+        cx.message(cx.pnn(), edge.message(), Bytes::new());
         cx.reply_status(asker, status);
     }
 }

@@ -6,17 +6,19 @@ mod address;
 mod announce;
 mod configure;
 mod connection;
+mod control;
 mod drop_all;
 mod edge;
 mod interface;
-pub mod report;
-pub mod service;
+mod report;
+mod service;
 mod takeover;
 mod tracking;
 mod update;
 
 pub use edge::Edge;
-pub use service::Failover;
+pub use report::Hosted;
+pub use service::{AddressesWanted, AfterEvent, Due, Failover, Letter};
 
 #[cfg(test)]
 mod tests;

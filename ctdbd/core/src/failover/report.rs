@@ -10,7 +10,9 @@ use ctdb_protocol::types::{
 use super::address::Address;
 use super::interface::{Interface, LONGEST_NAME};
 use super::service::Failover;
-use crate::shared::{Asker, RunState, Shared};
+use crate::context::Context;
+use crate::control::Asker;
+use ctdb_protocol::types::RunState;
 
 /// "On no interface" in PUBLIC_IP_INFO.
 const NO_INDEX: u32 = u32::MAX;
@@ -41,7 +43,7 @@ impl Failover {
     }
 
     /// GET_PUBLIC_IPS: all addresses, or with ONLY_AVAILABLE those that this node could host now.
-    pub fn get_public_ips(&mut self, cx: &mut Shared, asker: Asker, flags: ControlFlags) {
+    pub(super) fn get_public_ips(&mut self, cx: &mut Context, asker: Asker, flags: ControlFlags) {
         let all = !flags.contains(ControlFlags::ONLY_AVAILABLE);
         let usable = can_host(cx);
         let wanted = |address: &&Address| all || (usable && self.is_available(address));
@@ -58,7 +60,7 @@ impl Failover {
     }
 
     /// GET_PUBLIC_IP_INFO.
-    pub fn get_public_ip_info(&mut self, cx: &mut Shared, asker: Asker, addr: SockAddr) {
+    pub(super) fn get_public_ip_info(&mut self, cx: &mut Context, asker: Asker, addr: SockAddr) {
         let found = addr.ip().and_then(|ip| self.addresses.find(ip));
         let Some(address) = found else {
             cx.error(format!(
@@ -87,7 +89,7 @@ impl Failover {
     }
 
     /// GET_IFACES.
-    pub fn get_ifaces(&mut self, cx: &mut Shared, asker: Asker) {
+    pub(super) fn get_ifaces(&mut self, cx: &mut Context, asker: Asker) {
         let list = self.addresses.interfaces.youngest_first();
         let ifaces = list
             .into_iter()
@@ -97,7 +99,7 @@ impl Failover {
     }
 
     /// SET_IFACE_LINK_STATE. Only remembered: the cluster watch sees the change and acts.
-    pub fn set_iface_link_state(&mut self, cx: &mut Shared, asker: Asker, said: &Iface) {
+    pub(super) fn set_iface_link_state(&mut self, cx: &mut Context, asker: Asker, said: &Iface) {
         let status = match self.take_link_state(cx, said) {
             Ok(()) => 0,
             Err(problem) => {
@@ -108,7 +110,7 @@ impl Failover {
         cx.reply_status(asker, status);
     }
 
-    fn take_link_state(&mut self, cx: &mut Shared, said: &Iface) -> Result<(), String> {
+    fn take_link_state(&mut self, cx: &mut Context, said: &Iface) -> Result<(), String> {
         let name = said.name.to_str_lossy().into_owned();
         if said.name.0[LONGEST_NAME] != 0 {
             return Err(format!("name[{name}] not terminated"));
@@ -136,9 +138,9 @@ impl Failover {
 }
 
 /// Whether this node may host addresses at all.
-fn can_host(cx: &Shared) -> bool {
+fn can_host(cx: &Context) -> bool {
     let unfit = NodeFlags::INACTIVE | NodeFlags::DISABLED;
-    cx.run_state == RunState::Running && !cx.own_flags().intersects(unfit)
+    cx.run_state() == RunState::RUNNING && !cx.own_flags().intersects(unfit)
 }
 
 fn public_ip(address: &Address) -> PublicIp {

@@ -16,9 +16,19 @@ use ctdb_protocol::types::{AddrInfo, Connection, PublicIp};
 use super::address::Addresses;
 use super::announce::Announcements;
 use super::edge::Edge;
+use crate::context::Context;
+use crate::control::Asker;
 use crate::effect::Effect;
-use crate::event::verdict;
-use crate::shared::{Asker, Shared, Timer};
+use crate::event::Event;
+
+/// What other services tell this one.
+#[derive(Debug)]
+pub enum Letter {
+    /// Cluster: clients and peers are let in. Read the addresses, begin what is done now and then.
+    Start,
+    /// Cluster: let go of every address.
+    DropAll,
+}
 
 /// What a timer of this service is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,28 +142,29 @@ pub struct Failover {
     pub(super) reloading: Option<Asker>,
     looks: VecDeque<AfterLook>,
     looking: bool,
-    pub(super) ban_wanted: bool,
 }
 
 impl Failover {
     /// The daemon serves clients and peers: begin what is done now and then.
-    pub fn start_periodic(&mut self, cx: &mut Shared) {
-        let interval_s = cx.tunables.tickle_update_interval().max(1);
-        cx.arm(
-            Duration::from_secs(u64::from(interval_s)),
-            Timer::Failover(Due::Connections),
-        );
+    fn start_periodic(&mut self, cx: &mut Context) {
+        let interval_s = cx.tunables().tickle_update_interval().max(1);
+        cx.arm(Duration::from_secs(u64::from(interval_s)), Due::Connections);
     }
 
-    /// Whether this node has found itself in a state that only a ban of itself can mend. To be asked
-    /// after every call; yes is said once.
-    pub fn take_ban_request(&mut self) -> bool {
-        std::mem::take(&mut self.ban_wanted)
+    /// Reads a letter.
+    pub(crate) fn read(&mut self, cx: &mut Context, letter: Letter) {
+        match letter {
+            Letter::Start => {
+                self.boot(cx);
+                self.start_periodic(cx);
+            }
+            Letter::DropAll => self.drop_all(cx),
+        }
     }
 
     /// Whether it is this daemon's business what addresses the machine has.
-    pub(super) fn checks_machine(cx: &Shared) -> bool {
-        !cx.settings.failover_disabled && !cx.settings.test_mode
+    pub(super) fn checks_machine(cx: &Context) -> bool {
+        !cx.settings().failover_disabled && !cx.settings().test_mode
     }
 
     /// Whether the machine has an address; to be asked in [`AfterLook`] steps only.
@@ -162,18 +173,18 @@ impl Failover {
     }
 
     /// Asks for the machine's addresses and goes on with `then`.
-    pub(super) fn look(&mut self, cx: &mut Shared, then: AfterLook) {
+    pub(super) fn look(&mut self, cx: &mut Context, then: AfterLook) {
         self.looks.push_back(then);
         if !self.looking {
             self.looking = true;
-            cx.out.push(Effect::ReadAddresses);
+            cx.effect(Effect::ReadAddresses);
         }
     }
 
     /// The machine's addresses and interfaces: as asked for, or because they changed.
-    pub fn system_addresses(
+    pub(crate) fn system_addresses(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         addresses: impl IntoIterator<Item = IpAddr>,
         interfaces: impl IntoIterator<Item = String>,
     ) {
@@ -200,14 +211,14 @@ impl Failover {
         }
     }
 
-    /// An event that was started with [`crate::event::Then::Failover`] has ended.
-    pub fn after_event(&mut self, cx: &mut Shared, then: AfterEvent, status: i32) {
+    /// An event that was started with [`crate::event::run`] has ended.
+    pub(crate) fn after_event(&mut self, cx: &mut Context, then: AfterEvent, status: i32) {
         match then {
             AfterEvent::Taken { asker, addr } => {
-                self.finish_takeip(cx, asker, addr, verdict("takeip", status));
+                self.finish_takeip(cx, asker, addr, Event::TakeIp.verdict(status));
             }
             AfterEvent::Updated { asker, addr, old } => {
-                self.finish_updateip(cx, asker, addr, old, verdict("updateip", status));
+                self.finish_updateip(cx, asker, addr, old, Event::UpdateIp.verdict(status));
             }
             // The status of releaseip does not count; what counts is whether the address is gone.
             AfterEvent::Released {
@@ -229,7 +240,7 @@ impl Failover {
                 }
             }
             AfterEvent::Dropped(addr) => {
-                let status = verdict("releaseip", status);
+                let status = Event::ReleaseIp.verdict(status);
                 self.look(cx, AfterLook::Dropped { addr, status });
             }
             AfterEvent::Edge { asker, edge } => Self::finish_edge(cx, asker, edge, status),
@@ -237,7 +248,7 @@ impl Failover {
     }
 
     /// A timer of this service.
-    pub fn due(&mut self, cx: &mut Shared, due: Due) {
+    pub(crate) fn due(&mut self, cx: &mut Context, due: Due) {
         match due {
             Due::Announce(number) => self.announce_again(cx, number),
             Due::Connections => {

@@ -10,15 +10,17 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::PublicIp;
 
 use super::service::{AfterEvent, AfterLook, Failover};
-use crate::event::{self, Then};
-use crate::shared::{Asker, Shared};
+use crate::cluster;
+use crate::context::Context;
+use crate::control::Asker;
+use crate::event::{self, Event};
 
 impl Failover {
     /// TAKEOVER_IP: this node is to host an address.
-    pub fn takeover_ip(&mut self, cx: &mut Shared, asker: Asker, ip: PublicIp) {
+    pub(super) fn takeover_ip(&mut self, cx: &mut Context, asker: Asker, ip: PublicIp) {
         let PublicIp { pnn, addr } = ip;
-        if pnn != cx.pnn {
-            let own = cx.pnn;
+        if pnn != cx.pnn() {
+            let own = cx.pnn();
             cx.error(format!(
                 "takeoverip called for an ip '{addr}' with pnn {pnn}, but we're node {own}"
             ));
@@ -34,7 +36,7 @@ impl Failover {
     /// The rest of TAKEOVER_IP; `looked` says that the machine was asked.
     pub(super) fn decide_takeover(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         ip: &PublicIp,
         looked: bool,
@@ -63,8 +65,8 @@ impl Failover {
     }
 
     /// What has to be done so that this node hosts the address; an error when it cannot.
-    fn takeover_step(&mut self, cx: &mut Shared, addr: IpAddr, have_ip: bool) -> Result<Step, ()> {
-        let own = cx.pnn;
+    fn takeover_step(&mut self, cx: &mut Context, addr: IpAddr, have_ip: bool) -> Result<Step, ()> {
+        let own = cx.pnn();
         let (address, interfaces) = self.addresses.split(addr).ok_or(())?;
         let (name, with_bits) = (address.interface_name(), address.with_bits());
         let Some(best) = interfaces.best(&address.candidates) else {
@@ -80,7 +82,7 @@ impl Failover {
                  but it was assigned to node {} and we are node {own}, banning ourself",
                 address.pnn
             ));
-            self.ban_wanted = true;
+            cx.post(cluster::Letter::BanMe);
             return Err(());
         }
         let mut misplaced = false;
@@ -115,11 +117,11 @@ impl Failover {
         Ok(Step::Nothing)
     }
 
-    fn take(&mut self, cx: &mut Shared, asker: Asker, addr: IpAddr) {
+    fn take(&mut self, cx: &mut Context, asker: Asker, addr: IpAddr) {
         if self.refuse_in_flight(cx, "Takeover", addr) {
             return cx.reply_status(asker, -1);
         }
-        if !self.addresses.assign(addr, cx.pnn) {
+        if !self.addresses.assign(addr, cx.pnn()) {
             cx.error(format!(
                 "Takeover of IP {addr} failed to assign a usable interface"
             ));
@@ -134,8 +136,8 @@ impl Failover {
             address.with_bits()
         ));
         let args = vec![name.clone(), addr.to_string(), address.bits.to_string()];
-        let then = Then::Failover(AfterEvent::Taken { asker, addr });
-        address.in_flight = event::run(cx, "takeip", args, then);
+        let then = AfterEvent::Taken { asker, addr };
+        address.in_flight = event::run(cx, Event::TakeIp, args, then);
         if !address.in_flight {
             cx.error(format!("Failed to takeover IP {addr} on interface {name}"));
             cx.reply_status(asker, -1);
@@ -144,7 +146,7 @@ impl Failover {
 
     pub(super) fn finish_takeip(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         addr: IpAddr,
         status: i32,
@@ -157,15 +159,15 @@ impl Failover {
             cx.error(format!("Failed to takeover IP {addr}"));
             return cx.reply_status(asker, status);
         }
-        if !cx.settings.test_mode {
+        if !cx.settings().test_mode {
             self.announce(cx, addr);
         }
-        cx.message(cx.pnn, Srvid::TAKE_IP, text_of(addr));
+        cx.message(cx.pnn(), Srvid::TAKE_IP, text_of(addr));
         cx.reply_status(asker, 0);
     }
 
     /// RELEASE_IP: this node is not to host an address, and learns who is.
-    pub fn release_ip(&mut self, cx: &mut Shared, asker: Asker, ip: PublicIp) {
+    pub(super) fn release_ip(&mut self, cx: &mut Context, asker: Asker, ip: PublicIp) {
         let known = ip
             .addr
             .ip()
@@ -188,12 +190,12 @@ impl Failover {
     /// The rest of RELEASE_IP; `looked` says that the machine was asked.
     pub(super) fn decide_release(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         ip: &PublicIp,
         looked: bool,
     ) {
-        let own = cx.pnn;
+        let own = cx.pnn();
         let target = ip.pnn;
         let found = ip.addr.ip().and_then(|addr| self.addresses.find(addr));
         let Some(address) = found else {
@@ -230,12 +232,12 @@ impl Failover {
             target.0.cast_signed()
         ));
         let args = vec![name.clone(), addr.to_string(), address.bits.to_string()];
-        let then = Then::Failover(AfterEvent::Released {
+        let then = AfterEvent::Released {
             asker,
             addr,
             target,
-        });
-        address.in_flight = event::run(cx, "releaseip", args, then);
+        };
+        address.in_flight = event::run(cx, Event::ReleaseIp, args, then);
         address.leaving = address.in_flight;
         if !address.in_flight {
             cx.error(format!("Failed to release IP {addr} on interface {name}"));
@@ -245,7 +247,7 @@ impl Failover {
 
     pub(super) fn finish_release(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         addr: IpAddr,
         target: Pnn,
@@ -270,8 +272,8 @@ impl Failover {
     }
 
     /// An address has left this node: tell the clients, and forget it if that was wanted.
-    pub(super) fn released(&mut self, cx: &mut Shared, addr: IpAddr) {
-        let own = cx.pnn;
+    pub(super) fn released(&mut self, cx: &mut Context, addr: IpAddr) {
+        let own = cx.pnn();
         cx.message(own, Srvid::RELEASE_IP, text_of(addr));
         self.addresses.unassign(addr, own);
         if self
@@ -284,7 +286,7 @@ impl Failover {
     }
 
     /// Says no, and why, while an event about the address runs.
-    pub(super) fn refuse_in_flight(&self, cx: &mut Shared, what: &str, addr: IpAddr) -> bool {
+    pub(super) fn refuse_in_flight(&self, cx: &mut Context, what: &str, addr: IpAddr) -> bool {
         let busy = self
             .addresses
             .find(addr)

@@ -7,7 +7,8 @@ use ctdb_protocol::id::{ClientId, Pnn};
 use ctdb_protocol::types::{Connection, SockAddr, TickleList};
 
 use super::service::Failover;
-use crate::shared::{Asker, Shared};
+use crate::context::Context;
+use crate::control::Asker;
 
 impl Failover {
     /// TCP_CLIENT: a client of this node serves a connection.
@@ -15,7 +16,7 @@ impl Failover {
     /// For this and the next two: the caller has made sure that `asker` is a living client of this
     /// node. Upstream takes the client number as it comes, so that a client of another node can hit
     /// one of this node, or a crash.
-    pub fn tcp_client(&mut self, cx: &mut Shared, asker: Asker, connection: Connection) {
+    pub(super) fn tcp_client(&mut self, cx: &mut Context, asker: Asker, connection: Connection) {
         if self.addresses.is_empty() {
             return cx.reply_status(asker, 0);
         }
@@ -32,7 +33,7 @@ impl Failover {
             ));
             return cx.reply_status(asker, 0);
         };
-        if address.pnn != cx.pnn {
+        if address.pnn != cx.pnn() {
             cx.error(format!(
                 "Attempt to register tcp client for IP {} we don't hold - failing (client_id {client})",
                 connection.dst
@@ -52,9 +53,9 @@ impl Failover {
     /// TCP_CLIENT_DISCONNECTED: a connection is over, the client goes on. Not told to others when the release
     /// of its address has cut it off: only this end of it is gone, and the node that gets the address has
     /// to reset the other one. Upstream tells them, and that end waits for its time-out.
-    pub fn tcp_client_disconnected(
+    pub(super) fn tcp_client_disconnected(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         connection: Connection,
     ) {
@@ -79,7 +80,12 @@ impl Failover {
     }
 
     /// TCP_CLIENT_PASSED: another process has taken a connection over and will tell of it.
-    pub fn tcp_client_passed(&mut self, cx: &mut Shared, asker: Asker, connection: Connection) {
+    pub(super) fn tcp_client_passed(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        connection: Connection,
+    ) {
         let connection = canonical(connection);
         if self.take_from_client(asker.client, &connection) {
             cx.info(format!(
@@ -98,13 +104,14 @@ impl Failover {
 
     /// A client has gone, and its connections with it. Not if their address has left this node just
     /// before, or is about to: then the node that gets it still needs them.
-    pub fn client_gone(&mut self, cx: &mut Shared, client: ClientId) {
+    pub(crate) fn client_gone(&mut self, cx: &mut Context, client: ClientId) {
         for connection in self.clients.remove(&client).unwrap_or_default() {
             let found = connection
                 .dst
                 .ip()
                 .and_then(|addr| self.addresses.find_mut(addr));
-            if let Some(address) = found.filter(|address| address.pnn == cx.pnn && !address.leaving)
+            if let Some(address) =
+                found.filter(|address| address.pnn == cx.pnn() && !address.leaving)
             {
                 address.connections_changed |= address.connections.remove(&connection);
             }
@@ -112,7 +119,13 @@ impl Failover {
     }
 
     /// TCP_ADD, and with `spread` TCP_ADD_DELAYED_UPDATE, which only the own node hears.
-    pub fn tcp_add(&mut self, cx: &mut Shared, asker: Asker, connection: Connection, spread: bool) {
+    pub(super) fn tcp_add(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        connection: Connection,
+        spread: bool,
+    ) {
         if self.addresses.is_empty() {
             return cx.reply_status(asker, 0);
         }
@@ -135,7 +148,7 @@ impl Failover {
     }
 
     /// TCP_REMOVE.
-    pub fn tcp_remove(&mut self, cx: &mut Shared, asker: Asker, connection: Connection) {
+    pub(super) fn tcp_remove(&mut self, cx: &mut Context, asker: Asker, connection: Connection) {
         let nowhere = self.addresses.is_empty();
         let found = connection
             .dst
@@ -153,15 +166,15 @@ impl Failover {
     }
 
     /// STARTUP of some node: tell it, and all others, of every connection to an address that is here.
-    pub fn startup(&mut self, cx: &mut Shared, asker: Asker) {
+    pub(super) fn startup(&mut self, cx: &mut Context, asker: Asker) {
         cx.info(format!("Received startup control from node {}", asker.node));
         self.spread_connections(cx, true);
         cx.reply_status(asker, 0);
     }
 
     /// Sends the connections of addresses that are here to all nodes: those that changed, or all.
-    pub(super) fn spread_connections(&mut self, cx: &mut Shared, all: bool) {
-        let own = cx.pnn;
+    pub(super) fn spread_connections(&mut self, cx: &mut Context, all: bool) {
+        let own = cx.pnn();
         for address in self
             .addresses
             .iter_mut()
@@ -180,7 +193,7 @@ impl Failover {
     }
 
     /// SET_TCP_TICKLE_LIST: the node that hosts an address tells of its connections.
-    pub fn set_tcp_tickle_list(&mut self, cx: &mut Shared, asker: Asker, list: TickleList) {
+    pub(super) fn set_tcp_tickle_list(&mut self, cx: &mut Context, asker: Asker, list: TickleList) {
         let found = list
             .addr
             .ip()
@@ -192,14 +205,14 @@ impl Failover {
             ));
             return cx.reply_status(asker, 1);
         };
-        if address.pnn != cx.pnn {
+        if address.pnn != cx.pnn() {
             address.connections.replace(list.connections);
         }
         cx.reply_status(asker, 0);
     }
 
     /// GET_TCP_TICKLE_LIST: the connections of an address, of one port of it if one is given.
-    pub fn get_tcp_tickle_list(&mut self, cx: &mut Shared, asker: Asker, addr: SockAddr) {
+    pub(super) fn get_tcp_tickle_list(&mut self, cx: &mut Context, asker: Asker, addr: SockAddr) {
         let found = addr.ip().and_then(|ip| self.addresses.find(ip));
         let Some(address) = found else {
             cx.error(format!(

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use super::address::NO_INTERFACE;
 use super::service::{AfterEvent, Failover};
-use crate::event::{self, Then};
-use crate::shared::{Asker, Shared};
+use crate::context::Context;
+use crate::control::Asker;
+use crate::event::{self, Event};
 
 impl Failover {
     /// Puts the address on its best interface.
-    pub(super) fn update(&mut self, cx: &mut Shared, asker: Asker, addr: IpAddr) {
-        let own = cx.pnn;
+    pub(super) fn update(&mut self, cx: &mut Context, asker: Asker, addr: IpAddr) {
+        let own = cx.pnn();
         if self.refuse_in_flight(cx, "Update", addr) {
             return cx.reply_status(asker, -1);
         }
@@ -40,8 +41,8 @@ impl Failover {
         ));
         let bits = address.bits.to_string();
         let args = vec![old_name.clone(), new_name.clone(), addr.to_string(), bits];
-        let then = Then::Failover(AfterEvent::Updated { asker, addr, old });
-        address.in_flight = event::run(cx, "updateip", args, then);
+        let then = AfterEvent::Updated { asker, addr, old };
+        address.in_flight = event::run(cx, Event::UpdateIp, args, then);
         if !address.in_flight {
             cx.error(format!(
                 "Failed update IP {addr} from interface {old_name} to {new_name}"
@@ -52,7 +53,7 @@ impl Failover {
 
     pub(super) fn finish_updateip(
         &mut self,
-        cx: &mut Shared,
+        cx: &mut Context,
         asker: Asker,
         addr: IpAddr,
         old: Option<String>,
@@ -67,7 +68,7 @@ impl Failover {
                 old.as_deref().unwrap_or(NO_INTERFACE)
             ));
             // Back to where it was; the next run will see to the rest. Nobody counts as its node.
-            self.addresses.unassign(addr, cx.pnn);
+            self.addresses.unassign(addr, cx.pnn());
             if let (Some(old), Some((address, interfaces))) = (old, self.addresses.split(addr)) {
                 interfaces.reference(&old);
                 address.interface = Some(old);

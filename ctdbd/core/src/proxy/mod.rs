@@ -1,18 +1,24 @@
 //! Clients of the Unix socket: their sessions, what they have registered, and the way of their
 //! messages, controls and tunnel packets to other nodes and back.
 
-pub mod message;
-pub mod relay;
-pub mod session;
-pub mod tunnel;
+mod control;
+mod letter;
+mod message;
+mod relay;
+mod session;
+mod tunnel;
 
-pub use session::Session;
+pub use letter::{Asked, Due, Letter, View};
+use session::Session;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use ctdb_protocol::id::ClientId;
+use ctdb_protocol::id::{ClientId, Pnn};
 use ctdb_protocol::srvid::Srvid;
+
+use crate::cluster;
+use crate::context::{About, Context};
 
 /// All clients of this node.
 #[derive(Debug, Default)]
@@ -25,7 +31,9 @@ pub struct Proxy {
     last_registration: u64,
     /// Owner of each tunnel id.
     tunnels: BTreeMap<Srvid, ClientId>,
-    pub(crate) last_id: u32,
+    last_id: u32,
+    /// The watch has to hear at the end of the turn that something has changed.
+    tell_change: bool,
 }
 
 impl Proxy {
@@ -45,13 +53,34 @@ impl Proxy {
     }
 
     /// A process has connected.
-    pub fn connected(&mut self, client: ClientId, pid: i32) {
+    pub(crate) fn connected(&mut self, cx: &mut Context, client: ClientId, pid: i32) {
+        cx.clients_mut().add(client);
         self.sessions.insert(client, Session::new(pid));
         self.pids.entry(pid).or_default().insert(client);
     }
 
-    /// Forgets a client and all that it had registered; what is left to be done for it is in the session.
-    pub fn gone(&mut self, client: ClientId) -> Option<Session> {
+    /// A client has gone: all that it had registered is forgotten, and done what it wanted done at its end.
+    pub(crate) fn client_gone(&mut self, cx: &mut Context, client: ClientId) {
+        let Some(session) = self.forget(client) else {
+            return;
+        };
+        cx.clients_mut().remove(client);
+        if session.open_updates > 0 {
+            cx.error(format!(
+                "client {client} went away with {} open updates",
+                session.open_updates
+            ));
+            let reason = cluster::Reason::ClientGone(client);
+            cx.post(cluster::Letter::RecoveryWanted(reason));
+        }
+        // Late answers to it find nothing.
+        cx.recall_about(About::Client(client), |_| true);
+        for (srvid, data) in session.notifies {
+            cx.message(Pnn::BROADCAST_CONNECTED, srvid, data);
+        }
+    }
+
+    fn forget(&mut self, client: ClientId) -> Option<Session> {
         let session = self.sessions.remove(&client)?;
         if let Some(connections) = self.pids.get_mut(&session.pid) {
             connections.remove(&client);
@@ -68,20 +97,21 @@ impl Proxy {
         Some(session)
     }
 
-    /// The session of a connection.
+    /// The process of a connection.
     #[must_use]
-    pub fn session(&self, client: ClientId) -> Option<&Session> {
-        self.sessions.get(&client)
+    pub fn pid_of(&self, client: ClientId) -> Option<i32> {
+        Some(self.sessions.get(&client)?.pid)
     }
 
-    /// The session of a connection, to be changed.
-    pub fn session_mut(&mut self, client: ClientId) -> Option<&mut Session> {
-        self.sessions.get_mut(&client)
+    /// Number of srvids that are listened to, counted by client.
+    pub(crate) fn registrations(&self) -> usize {
+        self.sessions.values().map(|s| s.srvids.len()).sum()
     }
 
-    /// All sessions.
-    pub fn sessions(&self) -> impl Iterator<Item = (&ClientId, &Session)> {
-        self.sessions.iter()
+    /// Sets where connection numbers go on.
+    #[cfg(test)]
+    pub(crate) fn set_last_id(&mut self, last: u32) {
+        self.last_id = last;
     }
 
     /// Number of connections.
@@ -91,14 +121,12 @@ impl Proxy {
     }
 
     /// One connection of a process, if it has any.
-    #[must_use]
-    pub fn connection_of(&self, pid: i32) -> Option<ClientId> {
+    fn connection_of(&self, pid: i32) -> Option<ClientId> {
         self.pids.get(&pid)?.first().copied()
     }
 
     /// Whether any connection of a process has registered this srvid.
-    #[must_use]
-    pub fn pid_listens(&self, pid: i32, srvid: Srvid) -> bool {
+    fn pid_listens(&self, pid: i32, srvid: Srvid) -> bool {
         let Some(connections) = self.pids.get(&pid) else {
             return false;
         };
@@ -110,7 +138,7 @@ impl Proxy {
     }
 
     /// Registers a listener; a second registration of the same one delivers each message twice.
-    pub fn register(&mut self, client: ClientId, srvid: Srvid) -> bool {
+    pub(crate) fn register(&mut self, client: ClientId, srvid: Srvid) -> bool {
         let Some(session) = self.sessions.get_mut(&client) else {
             return false;
         };
@@ -123,7 +151,7 @@ impl Proxy {
     }
 
     /// Removes the newest registration of a client. False when there is none.
-    pub fn deregister(&mut self, client: ClientId, srvid: Srvid) -> bool {
+    fn deregister(&mut self, client: ClientId, srvid: Srvid) -> bool {
         let Some(session) = self.sessions.get_mut(&client) else {
             return false;
         };
@@ -152,7 +180,7 @@ impl Proxy {
     }
 
     /// Who listens to a srvid, newest first.
-    pub fn listeners(&self, srvid: Srvid) -> impl Iterator<Item = ClientId> {
+    fn listeners(&self, srvid: Srvid) -> impl Iterator<Item = ClientId> {
         let list = self.listeners.get(&srvid);
         list.into_iter().flat_map(BTreeMap::values).copied()
     }

@@ -13,7 +13,7 @@ use ctdb_protocol::wire::{all, encode};
 
 use super::{Cluster, pnn};
 use crate::input::Input;
-use crate::shared::{RecoveryMode, RunState};
+use ctdb_protocol::types::{RecoveryMode, RunState};
 
 const DB: &str = "test.tdb";
 
@@ -41,10 +41,10 @@ fn owners(cluster: &Cluster, key: &[u8]) -> Vec<usize> {
 fn nodes_come_up() {
     let cluster = Cluster::running(3);
     for node in &cluster.nodes {
-        assert_eq!(node.shared().run_state, RunState::Running);
-        assert_eq!(node.shared().recovery_mode, RecoveryMode::Normal);
+        assert_eq!(node.view().run_state(), RunState::RUNNING);
+        assert_eq!(node.view().recovery_mode(), RecoveryMode::NORMAL);
         assert!(
-            node.shared().own_flags().is_empty(),
+            node.view().own_flags().is_empty(),
             "healthy after the first monitor event"
         );
     }
@@ -111,7 +111,7 @@ fn calls_for_one_key_share_one_fetch() {
     for &client in &clients {
         cluster.call(client, db, b"key", CallFunction::FETCH);
     }
-    let sent = cluster.nodes[0].shared().requests_pending();
+    let sent = cluster.nodes[0].cx.lengths().2;
     assert_eq!(sent, 1);
     cluster.files[1].client_unlocks(DB, b"key");
     let (index, ticket) = cluster.awaited.pop().unwrap();
@@ -279,14 +279,14 @@ fn a_transaction_reaches_every_node_or_is_left_to_a_recovery() {
         "no answer yet"
     );
     assert_eq!(
-        cluster.nodes[1].shared().recovery_mode,
-        RecoveryMode::Normal,
+        cluster.nodes[1].view().recovery_mode(),
+        RecoveryMode::NORMAL,
         "nodes that refuse are asked again first"
     );
     cluster.pass(2_000_000);
     assert_eq!(
-        cluster.nodes[1].shared().recovery_mode,
-        RecoveryMode::Active
+        cluster.nodes[1].view().recovery_mode(),
+        RecoveryMode::ACTIVE
     );
     cluster.recover();
     let statuses = cluster.statuses(client);
@@ -301,11 +301,7 @@ fn a_node_that_leaves_a_recovery_late_is_asked_again() {
     let client = cluster.connect(1);
     let db =
         cluster.must::<control::DbAttachPersistent>(client, Pnn::CURRENT, &Text::from("p.tdb"));
-    cluster.must::<control::SetRecmode>(
-        client,
-        Pnn(2),
-        &ctdb_protocol::types::RecoveryMode::ACTIVE,
-    );
+    cluster.must::<control::SetRecmode>(client, Pnn(2), &RecoveryMode::ACTIVE);
     let mut buffer = MarshallBuffer::new(db);
     let value = LtdbHeader::new(1, Pnn(1), RecordFlags::empty()).join(b"v1");
     buffer.push(ReqId(0), b"k", &value);
@@ -313,13 +309,13 @@ fn a_node_that_leaves_a_recovery_late_is_asked_again() {
     let reply = cluster.control_raw(client, Pnn::CURRENT, 119, Srvid(0), data);
     assert!(reply.is_none(), "node 2 is not ready for it");
     let other = cluster.connect(0);
-    cluster.must::<control::SetRecmode>(other, Pnn(2), &ctdb_protocol::types::RecoveryMode::NORMAL);
+    cluster.must::<control::SetRecmode>(other, Pnn(2), &RecoveryMode::NORMAL);
     cluster.pass(200_000);
     let statuses = cluster.statuses(client);
     assert_eq!(statuses, [0]);
     assert_eq!(
-        cluster.nodes[1].shared().recovery_mode,
-        RecoveryMode::Normal
+        cluster.nodes[1].view().recovery_mode(),
+        RecoveryMode::NORMAL
     );
     assert_eq!(cluster.files[2].record("p.tdb", b"k").unwrap().1, b"v1");
 }
@@ -345,14 +341,14 @@ fn a_peer_that_comes_back_is_left_to_speak_first() {
     let mut cluster = Cluster::running(2);
     let keepalives = |cluster: &mut Cluster, seconds: u64| {
         let before = cluster.nodes[0]
-            .shared()
-            .statistics
+            .cx
+            .statistics()
             .total()
             .keepalive_packets_sent;
         cluster.pass(seconds * 1_000_000);
         cluster.nodes[0]
-            .shared()
-            .statistics
+            .cx
+            .statistics()
             .total()
             .keepalive_packets_sent
             - before
@@ -384,13 +380,13 @@ fn who_meets_a_peer_again_within_a_generation_wants_a_recovery() {
         let peer = Pnn(1);
         cluster.input(0, Input::PeerDisconnected { peer, reason });
     };
-    let mode = |cluster: &Cluster| cluster.nodes[0].shared().recovery_mode;
+    let mode = |cluster: &Cluster| cluster.nodes[0].view().recovery_mode();
     lose(&mut cluster);
-    assert_eq!(mode(&cluster), RecoveryMode::Normal, "the peer may be dead");
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL, "the peer may be dead");
     cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
-    assert_eq!(mode(&cluster), RecoveryMode::Active);
+    assert_eq!(mode(&cluster), RecoveryMode::ACTIVE);
     cluster.recover();
-    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL);
     // A recovery in between has found everything.
     lose(&mut cluster);
     let client = cluster.connect(0);
@@ -398,13 +394,10 @@ fn who_meets_a_peer_again_within_a_generation_wants_a_recovery() {
         generation: Generation(99),
         nodes: vec![Pnn(0), Pnn(2)],
     };
-    let (active, normal) = (
-        ctdb_protocol::types::RecoveryMode::ACTIVE,
-        ctdb_protocol::types::RecoveryMode::NORMAL,
-    );
+    let (active, normal) = (RecoveryMode::ACTIVE, RecoveryMode::NORMAL);
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
     cluster.must::<control::SetVnnMap>(client, Pnn::CURRENT, &map);
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &normal);
     cluster.input(0, Input::PeerConnected { peer: Pnn(1) });
-    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL);
 }

@@ -11,7 +11,8 @@ use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, NodeFlags, RecordFlags, V
 use ctdb_protocol::wire::encode;
 
 use super::{Cluster, pnn};
-use crate::shared::RecoveryMode;
+use crate::cluster::testing::{add_flag, set_generation, set_recovery_mode};
+use ctdb_protocol::types::RecoveryMode;
 
 type Client = (usize, ClientId);
 
@@ -32,9 +33,9 @@ fn new_generation(cluster: &mut Cluster, client: Client) {
         generation: Generation(77),
         nodes: vec![pnn(0), pnn(1)],
     };
-    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Active;
+    set_recovery_mode(&mut cluster.nodes[0].cx, RecoveryMode::ACTIVE);
     cluster.must::<SetVnnMap>(client, pnn(0), &map);
-    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Normal;
+    set_recovery_mode(&mut cluster.nodes[0].cx, RecoveryMode::NORMAL);
 }
 
 fn attached() -> (Cluster, Client, Client, DbId) {
@@ -70,9 +71,7 @@ fn a_commit_from_after_the_recovery_is_not_ended_by_it() {
 #[test]
 fn a_commit_reaches_a_node_that_is_still_thought_to_be_banned() {
     let (mut cluster, client, _, db) = attached();
-    let members = &mut cluster.nodes[0].shared.members;
-    let member = members.find_mut(pnn(1)).expect("node 1 of two");
-    member.flags |= NodeFlags::BANNED;
+    add_flag(&mut cluster.nodes[0].cx, pnn(1), NodeFlags::BANNED);
     let mut buffer = MarshallBuffer::new(db);
     let value = LtdbHeader::new(1, pnn(0), RecordFlags::empty()).join(b"value");
     buffer.push(ReqId(0), b"key", &value);
@@ -95,14 +94,14 @@ fn tell_node_1(cluster: &mut Cluster, sender: Client, db: DbId) -> Option<i32> {
 
 fn node_1_is_leaving_a_recovery() -> (Cluster, Client, DbId) {
     let (mut cluster, client, _, db) = attached();
-    cluster.nodes[1].shared.recovery_mode = RecoveryMode::Active;
-    cluster.nodes[1].databases.find(db).unwrap().rebuilt = true;
+    set_recovery_mode(&mut cluster.nodes[1].cx, RecoveryMode::ACTIVE);
+    cluster.nodes[1].databases.set_rebuilt();
     (cluster, client, db)
 }
 
 fn leave(cluster: &mut Cluster) {
     let leader = cluster.connect(0);
-    cluster.must::<SetRecmode>(leader, pnn(1), &ctdb_protocol::types::RecoveryMode::NORMAL);
+    cluster.must::<SetRecmode>(leader, pnn(1), &RecoveryMode::NORMAL);
 }
 
 #[test]
@@ -123,7 +122,7 @@ fn a_recovery_is_left_only_when_what_was_kept_is_stored() {
     assert_eq!(tell_node_1(&mut cluster, client, db), None);
     cluster.hold_updates = true;
     let leader = cluster.connect(0);
-    let data = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    let data = Bytes::from(encode(&RecoveryMode::NORMAL));
     let left = cluster.control_raw(leader, pnn(1), SetRecmode::CODE, Srvid(0), data);
     assert_eq!(left, None, "the update is being stored");
     let (index, done) = cluster.held_updates.pop().expect("an update");
@@ -139,7 +138,7 @@ fn a_recovery_is_left_after_a_while_even_if_what_was_kept_hangs() {
     assert_eq!(tell_node_1(&mut cluster, client, db), None);
     cluster.hold_updates = true;
     let leader = cluster.connect(0);
-    let data = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    let data = Bytes::from(encode(&RecoveryMode::NORMAL));
     cluster.control_raw(leader, pnn(1), SetRecmode::CODE, Srvid(0), data);
     cluster.pass(3_000_000);
     assert_eq!(cluster.statuses(leader), [0]);
@@ -149,7 +148,7 @@ fn a_recovery_is_left_after_a_while_even_if_what_was_kept_hangs() {
 #[test]
 fn an_update_is_not_kept_for_a_database_that_is_not_rebuilt_yet() {
     let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
-    cluster.nodes[1].shared.vnn_map.generation = Generation(77);
+    set_generation(&mut cluster.nodes[1].cx, Generation(77));
     assert_eq!(tell_node_1(&mut cluster, client, db), Some(-1));
 }
 
@@ -157,8 +156,8 @@ fn an_update_is_not_kept_for_a_database_that_is_not_rebuilt_yet() {
 fn an_update_that_was_kept_does_not_outlive_another_recovery() {
     let (mut cluster, client, db) = node_1_is_leaving_a_recovery();
     assert_eq!(tell_node_1(&mut cluster, client, db), None);
-    cluster.nodes[1].shared.vnn_map.generation = Generation(77);
-    cluster.nodes[1].databases.find(db).unwrap().generation = Generation(77);
+    set_generation(&mut cluster.nodes[1].cx, Generation(77));
+    cluster.nodes[1].databases.set_generation(Generation(77));
     leave(&mut cluster);
     assert_eq!(cluster.statuses(client), [-1]);
     assert!(cluster.files[1].record("p.tdb", b"key").is_none());

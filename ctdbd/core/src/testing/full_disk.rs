@@ -32,8 +32,8 @@ fn rebuild(cluster: &mut Cluster, leader: (usize, ClientId), db: DbId) -> i32 {
 }
 
 fn is_banned(cluster: &Cluster) -> bool {
-    let shared = &cluster.nodes[1].shared;
-    shared.own_flags().contains(NodeFlags::BANNED)
+    let view = cluster.nodes[1].view();
+    view.own_flags().contains(NodeFlags::BANNED)
 }
 
 fn with_a_full_disk() -> (Cluster, (usize, ClientId), DbId) {
@@ -53,7 +53,7 @@ fn with_a_full_disk() -> (Cluster, (usize, ClientId), DbId) {
 #[test]
 fn a_node_that_cannot_store_leaves_by_itself_and_comes_back_when_it_can() {
     let (mut cluster, _, _) = with_a_full_disk();
-    let reason = &cluster.nodes[1].cluster.ban.as_ref().unwrap().reason;
+    let reason = cluster.nodes[1].ban_reason().unwrap();
     assert!(reason.contains("p.tdb: cannot commit a recovery transaction"));
     assert!(reason.contains("No space left on device"));
     cluster.pass(400_000_000);
@@ -121,12 +121,12 @@ fn a_node_whose_file_is_locked_leaves_only_when_a_recovery_wants_the_file() {
         cluster.send(leader, pnn(1), &attach);
     }
     assert!(is_banned(&cluster), "nobody waits for it any longer");
-    let reason = &cluster.nodes[1].cluster.ban.as_ref().unwrap().reason;
+    let reason = cluster.nodes[1].ban_reason().unwrap();
     assert!(reason.contains("v.tdb is locked by process 7"), "{reason}");
     cluster.pass(400_000_000);
     assert!(is_banned(&cluster));
     cluster.files[1].locked.set(false);
     cluster.pass(7_000_000);
     assert!(!is_banned(&cluster));
-    assert_eq!(cluster.nodes[1].databases().map.len(), 1);
+    assert_eq!(cluster.nodes[1].databases().count(), 1);
 }

@@ -27,8 +27,9 @@ use ctdb_protocol::wire::{Pad, all, encode};
 
 use crate::effect::{Effect, Ticket};
 use crate::input::Input;
+use crate::letter::Delivery;
 use crate::node::{Node, NodeConfig};
-use crate::shared::Settings;
+use crate::settings::Settings;
 use crate::time::Now;
 
 /// Nodes that hear each other at once.
@@ -103,6 +104,7 @@ impl Cluster {
                     tunables: Tunables::default(),
                     nodes: lines.clone(),
                     storage: Box::new(memory::MemoryStorage(files.clone())),
+                    delivery: Delivery::AtOnce,
                 })
             })
             .collect();
@@ -147,7 +149,7 @@ impl Cluster {
     pub(crate) fn recover(&mut self) {
         let client = self.connect(0);
         let all_nodes: Vec<Pnn> = (0..self.nodes.len()).map(pnn).collect();
-        let generation = Generation(7 + self.nodes[0].shared().vnn_map.generation.0);
+        let generation = Generation(7 + self.nodes[0].view().generation().0);
         let map = VnnMap {
             generation,
             nodes: all_nodes.clone(),
@@ -157,9 +159,7 @@ impl Cluster {
             self.must::<ctdb_protocol::control::SetVnnMap>(client, node, &map);
         }
         for index in 0..self.nodes.len() {
-            for db in self.nodes[index].databases.map.values_mut() {
-                db.generation = generation;
-            }
+            self.nodes[index].databases.set_generation(generation);
         }
         for &node in &all_nodes {
             self.must::<ctdb_protocol::control::SetRecmode>(client, node, &RecoveryMode::NORMAL);

@@ -11,6 +11,7 @@ use ctdb_protocol::types::{
 use ctdb_protocol::wire::{Pad, encode};
 
 use super::{Cluster, pnn};
+use crate::cluster::testing::add_flag;
 use crate::input::Input;
 
 type Client = (usize, ClientId);
@@ -26,7 +27,7 @@ fn attached(count: usize) -> (Cluster, Client, DbId) {
 
 fn record(cluster: &Cluster, db: DbId, rsn: u64, value: &str) -> PushRecord {
     PushRecord {
-        generation: cluster.nodes[0].shared().vnn_map.generation,
+        generation: cluster.nodes[0].view().generation(),
         db_id: db,
         header: LtdbHeader::new(rsn, pnn(0), RecordFlags::empty()),
         key: KEY.to_vec().into(),
@@ -59,7 +60,7 @@ fn says_version(cluster: &mut Cluster, node: usize, minor: u32) {
         uptime_s: 1,
     });
     let header = ctdb_protocol::packet::Header::new(
-        cluster.nodes[0].shared().vnn_map.generation,
+        cluster.nodes[0].view().generation(),
         pnn(node),
         pnn(0),
         ctdb_protocol::id::ReqId(0),
@@ -86,7 +87,7 @@ fn a_record_is_on_every_node_when_the_client_is_answered() {
         assert_eq!((header.rsn, header.dmaster), (2, pnn(0)));
         assert!(header.flags.contains(RecordFlags::MIGRATED_WITH_DATA));
     }
-    assert!(cluster.nodes[0].databases.pushes.is_empty());
+    assert!(cluster.nodes[0].databases.pushes_nothing());
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn a_node_that_does_not_answer_is_waited_for_and_then_reported() {
     assert_eq!(cluster.statuses(client), [-1]);
     let line = "v.tdb: Timed out waiting for 1 PUSH_RECORD_STORE replies";
     assert!(cluster.logged.iter().any(|logged| logged == line));
-    assert!(cluster.nodes[0].databases.pushes.is_empty());
+    assert!(cluster.nodes[0].databases.pushes_nothing());
 }
 
 #[test]
@@ -130,8 +131,7 @@ fn inactive_nodes_are_not_asked_and_a_node_alone_need_not_ask() {
     ] {
         let (mut cluster, client, db) = attached(2);
         let wanted = record(&cluster, db, 2, "one");
-        let members = &mut cluster.nodes[0].shared.members;
-        members.find_mut(pnn(1)).expect("node 1").flags |= flag;
+        add_flag(&mut cluster.nodes[0].cx, pnn(1), flag);
         let answer = push(&mut cluster, client, &wanted);
         assert_eq!(status(answer.as_ref()), Some(0));
         assert_eq!(stored(&cluster, 1), None);

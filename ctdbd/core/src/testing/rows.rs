@@ -131,7 +131,7 @@ impl Scene {
         let volatile = cluster.attach("v.tdb");
         let name = ctdb_protocol::text::Text::from("p.tdb");
         let persistent = cluster.must::<c::DbAttachPersistent>(client, Pnn::CURRENT, &name);
-        let generation = cluster.nodes[0].shared().vnn_map.generation.0;
+        let generation = cluster.nodes[0].view().generation().0;
         let pid = 4000 + i32::try_from(client.1.0).unwrap();
         let ids = Ids {
             volatile,
@@ -316,5 +316,7 @@ fn every_live_control_has_one_row_and_no_other_has() {
     let mut codes: Vec<u32> = rows().iter().map(|row| row.code).collect();
     codes.sort_unstable();
     let live = TABLE.iter().filter(|row| row.life == Life::Live);
-    assert_eq!(codes, live.map(|row| row.code).collect::<Vec<u32>>());
+    let mut expected: Vec<u32> = live.map(|row| row.code).collect();
+    expected.sort_unstable();
+    assert_eq!(codes, expected);
 }

@@ -14,8 +14,11 @@ use ctdb_protocol::types::{
 use ctdb_protocol::wire::encode;
 
 use super::{Cluster, pnn};
+use crate::cluster::testing::{set_generation, set_run_state};
+use crate::cluster::{Letter, Reason};
+use crate::database::Asked;
 use crate::input::Input;
-use crate::shared::{Pending, RecoveryMode};
+use ctdb_protocol::types::RecoveryMode;
 
 const DB: &str = "test.tdb";
 
@@ -47,13 +50,13 @@ fn r11_numbers_of_requests_and_clients_wrap_without_zero_or_double() {
         },
     );
     let node = &mut cluster.nodes[0];
-    let last = node.shared.next_reqid();
-    node.shared.remember(last, Pending::Call(DbId(1)));
-    node.shared.last_reqid = 0x7fff_fffe;
-    let ids: Vec<u32> = (0..4).map(|_| node.shared.next_reqid().0).collect();
+    let last = node.cx.next_reqid();
+    node.cx.remember(last, Asked::Call(DbId(1)));
+    node.cx.set_last_reqid(0x7fff_fffe);
+    let ids: Vec<u32> = (0..4).map(|_| node.cx.next_reqid().0).collect();
     assert_eq!(ids[0], 0x7fff_ffff);
     assert!(!ids.contains(&0) && !ids.contains(&last.0), "{ids:?}");
-    node.proxy.last_id = 0x7fff_fffe;
+    node.proxy.set_last_id(0x7fff_fffe);
     let ids: Vec<u32> = (0..4).map(|_| node.next_client_id().0).collect();
     assert!(!ids.contains(&0), "0 stands for a daemon: {ids:?}");
     assert!(
@@ -146,7 +149,7 @@ fn r29_vacuum_runs_begin_fast_follow_their_interval_and_rest_in_recovery() {
     let next = full_runs(&mut cluster, 30);
     assert!(next.len() >= 2 && next[1] - next[0] == 8, "{next:?}");
     let client = cluster.connect(0);
-    let active = ctdb_protocol::types::RecoveryMode::ACTIVE;
+    let active = RecoveryMode::ACTIVE;
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
     assert_eq!(full_runs(&mut cluster, 40), [0_u64; 0], "none in recovery");
 }
@@ -270,15 +273,16 @@ fn r31_a_revoke_from_a_holder_that_is_gone_is_tried_once_a_second() {
 fn recovery_mode_that_a_commit_began_limits_addresses_too() {
     let mut cluster = Cluster::running(1);
     let client = cluster.connect(0);
-    let active = ctdb_protocol::types::RecoveryMode::ACTIVE;
-    cluster.nodes[0].shared.recovery_mode = RecoveryMode::Active;
-    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
-    cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
-    let timer = cluster.nodes[0].cluster.drop_addresses;
+    let active = RecoveryMode::ACTIVE;
+    assert!(cluster.nodes[0].cluster.address_limit().is_none());
+    let failed = Letter::RecoveryWanted(Reason::Commit(DbId(1)));
+    cluster.nodes[0].cx.post(failed);
+    cluster.input(0, Input::Wake);
+    let timer = cluster.nodes[0].cluster.address_limit();
     assert!(timer.is_some());
     cluster.pass(60_000_000);
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &active);
-    let again = cluster.nodes[0].cluster.drop_addresses;
+    let again = cluster.nodes[0].cluster.address_limit();
     assert_eq!(again, timer, "it does not begin anew");
 }
 
@@ -290,17 +294,17 @@ fn an_end_of_recovery_that_is_refused_does_not_make_the_limit_longer() {
     let client = cluster.connect(0);
     let name = Text::from("p.tdb");
     cluster.must::<control::DbAttachPersistent>(client, Pnn::CURRENT, &name);
-    let mode = ctdb_protocol::types::RecoveryMode::ACTIVE;
+    let mode = RecoveryMode::ACTIVE;
     cluster.must::<control::SetRecmode>(client, Pnn::CURRENT, &mode);
-    let timer = cluster.nodes[0].cluster.drop_addresses;
+    let timer = cluster.nodes[0].cluster.address_limit();
     assert!(timer.is_some());
-    cluster.nodes[0].shared.vnn_map.generation = Generation(77);
+    set_generation(&mut cluster.nodes[0].cx, Generation(77));
     cluster.pass(60_000_000);
-    let normal = Bytes::from(encode(&ctdb_protocol::types::RecoveryMode::NORMAL));
+    let normal = Bytes::from(encode(&RecoveryMode::NORMAL));
     let code = control::SetRecmode::CODE;
     let answer = cluster.control_raw(client, Pnn::CURRENT, code, Srvid(0), normal);
     assert_eq!(answer.map(|answer| answer.status), Some(-1));
-    assert_eq!(cluster.nodes[0].cluster.drop_addresses, timer);
+    assert_eq!(cluster.nodes[0].cluster.address_limit(), timer);
 }
 
 /// A peer that is met again within a generation begins recovery mode as well. If nobody hears this node
@@ -309,12 +313,12 @@ fn an_end_of_recovery_that_is_refused_does_not_make_the_limit_longer() {
 fn recovery_mode_that_a_connection_began_limits_addresses_at_once() {
     let mut cluster = Cluster::running(2);
     let (peer, reason) = (Pnn(1), "gone".to_owned());
-    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
+    assert!(cluster.nodes[0].cluster.address_limit().is_none());
     cluster.input(0, Input::PeerDisconnected { peer, reason });
     cluster.input(0, Input::PeerConnected { peer });
-    assert!(cluster.nodes[0].cluster.drop_addresses.is_some());
+    assert!(cluster.nodes[0].cluster.address_limit().is_some());
     cluster.recover();
-    assert!(cluster.nodes[0].cluster.drop_addresses.is_none());
+    assert!(cluster.nodes[0].cluster.address_limit().is_none());
 }
 
 /// Between the end of the first recovery and the end of its scripts an attach is parked. The recovery
@@ -323,7 +327,10 @@ fn recovery_mode_that_a_connection_began_limits_addresses_at_once() {
 fn an_attach_during_the_scripts_of_the_first_recovery_is_served_after_them() {
     let mut cluster = Cluster::running(1);
     let client = cluster.connect(0);
-    cluster.nodes[0].shared.run_state = crate::shared::RunState::FirstRecovery;
+    set_run_state(
+        &mut cluster.nodes[0].cx,
+        ctdb_protocol::types::RunState::FIRST_RECOVERY,
+    );
     let attach = control::DbAttach::CODE;
     let name = Bytes::from_static(b"early.tdb\0");
     let reply = cluster.control_raw(client, Pnn::CURRENT, attach, Srvid(0), name);
@@ -352,10 +359,10 @@ fn a_commit_that_goes_past_a_node_is_made_good_when_it_is_seen_again() {
     cluster.must::<control::Trans3Commit>(client, Pnn::CURRENT, &buffer);
     assert!(cluster.files[0].record("p.tdb", b"key").is_some());
     assert!(cluster.files[2].record("p.tdb", b"key").is_none());
-    let mode = |cluster: &Cluster| cluster.nodes[1].shared.recovery_mode;
-    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    let mode = |cluster: &Cluster| cluster.nodes[1].view().recovery_mode();
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL);
     cluster.input(1, Input::PeerConnected { peer });
-    assert_eq!(mode(&cluster), RecoveryMode::Active);
+    assert_eq!(mode(&cluster), RecoveryMode::ACTIVE);
 }
 
 /// A record goes to a node that has just been recovered, which the sender does not see yet: it is lost. They
@@ -365,18 +372,15 @@ fn a_peer_that_comes_back_before_the_recovery_ends_is_not_forgotten_with_its_end
     let mut cluster = Cluster::running(2);
     let leader = cluster.connect(0);
     let (peer, reason) = (Pnn(1), "gone".to_owned());
-    let (active, normal) = (
-        ctdb_protocol::types::RecoveryMode::ACTIVE,
-        ctdb_protocol::types::RecoveryMode::NORMAL,
-    );
-    let mode = |cluster: &Cluster| cluster.nodes[0].shared.recovery_mode;
+    let (active, normal) = (RecoveryMode::ACTIVE, RecoveryMode::NORMAL);
+    let mode = |cluster: &Cluster| cluster.nodes[0].view().recovery_mode();
     cluster.input(0, Input::PeerDisconnected { peer, reason });
     cluster.must::<control::SetRecmode>(leader, Pnn::CURRENT, &active);
     cluster.input(0, Input::PeerConnected { peer });
     cluster.must::<control::SetRecmode>(leader, Pnn::CURRENT, &normal);
-    assert_eq!(mode(&cluster), RecoveryMode::Normal, "so that it can end");
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL, "so that it can end");
     cluster.must::<control::EndRecovery>(leader, Pnn::CURRENT, &());
-    assert_eq!(mode(&cluster), RecoveryMode::Active);
+    assert_eq!(mode(&cluster), RecoveryMode::ACTIVE);
     cluster.recover();
-    assert_eq!(mode(&cluster), RecoveryMode::Normal);
+    assert_eq!(mode(&cluster), RecoveryMode::NORMAL);
 }

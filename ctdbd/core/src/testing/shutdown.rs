@@ -123,7 +123,7 @@ fn its_patience_ends() {
 #[test]
 fn a_node_with_another_cluster_lock_is_out_of_the_way_at_once() {
     let mut cluster = Cluster::running(3);
-    cluster.nodes[2].shared.settings.cluster_lock = Some("/elsewhere/lock".to_owned());
+    cluster.nodes[2].cx.settings_mut().cluster_lock = Some("/elsewhere/lock".to_owned());
     let leader = cluster.connect(0);
     let answer = cluster.control_raw(leader, pnn(2), StartRecovery::CODE, Srvid(0), Bytes::new());
     assert_eq!(answer.map(|answer| answer.status), Some(-1));

@@ -1,250 +1,168 @@
 //! Peers: who is connected, who is silent, and which version each of them speaks.
 //! Answers to upstream's `tcp/` and `ctdb_keepalive.c`.
 
+mod keepalive;
+mod view;
+
+pub use view::{PeerState, View};
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ctdb_protocol::id::{Generation, Pnn, ReqId};
-use ctdb_protocol::packet::{self, Header, Packet, ReqKeepalive};
-use ctdb_protocol::types::NodeFlags;
+use ctdb_protocol::id::{Generation, Pnn};
 
-use crate::effect::{Effect, Lane};
-use crate::shared::{RecoveryMode, Shared, Timer};
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::{cluster, database, proxy};
 
 /// Releases of Samba whose daemons work together with this one, as `minor` of major 4.
 pub const SUPPORTED_MINORS: std::ops::RangeInclusive<u32> = 17..=25;
 
-/// Keepalive ticks for which a fresh peer is left to speak first. A C daemon that is younger than this
-/// one ends itself when it hears another version than its own, so it has to say its own first. It does
-/// so within one interval of connecting; our ticks may fall anywhere in it, hence one more.
-const UNHEARD_TICKS: u32 = 2;
-
-/// What a keepalive of a peer leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing.
-    Fine,
-    /// The versions cannot work together and this node is the younger one: shut down.
-    Leave,
+/// What other services tell this one.
+#[derive(Debug)]
+pub enum Letter {
+    /// Cluster: peers may be connected to; begin to tell them that this node lives.
+    Begin,
+    /// Cluster: the lines of these nodes in the nodes list are other ones now.
+    NodesChanged(Vec<Pnn>),
 }
 
-/// A peer's two connections are up.
-pub fn connected(cx: &mut Shared, peer: Pnn) {
-    let Some(member) = cx.members.find_mut(peer).filter(|m| !m.deleted()) else {
-        return;
-    };
-    member.link_up = true;
-    mark_connected(cx, peer);
+/// What a timer of this service is for.
+#[derive(Debug)]
+pub enum Due {
+    /// Time for keepalives.
+    Keepalive,
+    /// A peer has perhaps been silent for too long.
+    Silence(Pnn),
 }
 
-fn mark_connected(cx: &mut Shared, peer: Pnn) {
-    let now_us = cx.now.monotonic_us;
-    let Some(member) = cx
-        .members
-        .find_mut(peer)
-        .filter(|m| !m.deleted() && !m.connected())
-    else {
-        return;
-    };
-    member.flags.remove(NodeFlags::DISCONNECTED);
-    // A fresh connection gets the whole time: nothing can have been heard on it yet.
-    member.silent_ticks = 0;
-    member.heard = 1;
-    member.last_heard_us = now_us;
-    let (address, lost_in) = (member.address, member.lost_in.take());
-    cx.notice(format!(
-        "connected to {address}:{} - node {peer} is up",
-        ctdb_protocol::PORT
-    ));
-    cx.membership_changed = true;
-    if lost_in == Some(cx.vnn_map.generation) {
-        // Records may have been under way between us. Their sender does not have them any more,
-        // their receiver never gets them, and calls for them would go round for ever. The leader may have seen
-        // nothing of it, if its own connections stand.
-        cx.notice(format!(
-            "Packets to or from node {peer} may be lost: a recovery has to find the records in them"
-        ));
-        if cx.recovery_mode == RecoveryMode::Active {
-            // The one under way may be past those records, and its end must not hide that.
-            cx.recovery_owed = lost_in;
-        }
-        cx.recovery_mode = RecoveryMode::Active;
+/// What is known of one peer.
+#[derive(Debug, Default)]
+struct Peer {
+    /// Both one-way connections are up.
+    link_up: bool,
+    /// It counts as connected.
+    connected: bool,
+    /// Packets heard since the last keepalive tick.
+    heard: u32,
+    /// When the last packet was heard, on the monotonic clock.
+    last_heard_us: u64,
+    /// Keepalive ticks in a row without a packet.
+    silent_ticks: u32,
+    /// Keepalive ticks since it connected without a keepalive of its own.
+    unheard_ticks: u32,
+}
+
+/// State of the transport.
+#[derive(Debug, Default)]
+pub struct Transport {
+    peers: BTreeMap<Pnn, Peer>,
+    /// When the daemon started, monotonic microseconds.
+    started_us: u64,
+}
+
+impl Transport {
+    /// The daemon begins.
+    pub(crate) fn start(&mut self, cx: &Context) {
+        self.started_us = cx.now().monotonic_us;
     }
-}
 
-/// A peer's connection broke. True when it had counted as connected.
-pub fn disconnected(cx: &mut Shared, peer: Pnn, reason: &str) -> bool {
-    let Some(member) = cx.members.find_mut(peer) else {
-        return false;
-    };
-    member.link_up = false;
-    if !member.connected() {
-        return false;
-    }
-    member
-        .flags
-        .insert(NodeFlags::DISCONNECTED | NodeFlags::UNHEALTHY);
-    member.heard = 0;
-    member.lost_in = Some(cx.vnn_map.generation).filter(|g| *g != Generation::INVALID);
-    member.silent_ticks = 0;
-    member.version = None;
-    member.unheard_ticks = 0;
-    let address = member.address;
-    cx.notice(format!(
-        "{address}:{} - node {peer} is dead: {reason}",
-        ctdb_protocol::PORT
-    ));
-    cx.membership_changed = true;
-    true
-}
-
-fn keepalive_interval(cx: &Shared) -> Duration {
-    Duration::from_secs(u64::from(cx.tunables.keepalive_interval().max(1)))
-}
-
-/// Arms the timer for keepalives.
-pub fn arm_keepalive(cx: &mut Shared) {
-    cx.arm(keepalive_interval(cx), Timer::Keepalive);
-}
-
-/// A peer was nearly given up at the last tick: whether it has been silent for too long by now.
-#[must_use]
-pub fn is_silent(cx: &Shared, peer: Pnn) -> bool {
-    let limit = cx.tunables.keepalive_limit().max(1);
-    let member = cx.members.find(peer).filter(|m| m.connected());
-    member.is_some_and(|m| m.heard == 0 && m.silent_ticks + 1 >= limit)
-}
-
-/// Looks who was silent and tells everyone that this node lives. Returns peers that count as dead.
-pub fn keepalive_tick(cx: &mut Shared) -> Vec<Pnn> {
-    let limit = cx.tunables.keepalive_limit().max(1);
-    let patience_us = keepalive_interval(cx).as_micros() as u64 * u64::from(limit);
-    let mut dead = Vec::new();
-    let mut nearly = Vec::new();
-    let mut again = Vec::new();
-    let own = cx.pnn;
-    for member in cx
-        .members
-        .iter_mut()
-        .filter(|m| m.pnn != own && !m.deleted())
-    {
-        if !member.connected() {
-            if member.heard > 0 && member.link_up {
-                again.push(member.pnn);
+    /// Reads a letter.
+    pub(crate) fn read(&mut self, cx: &mut Context, letter: Letter) {
+        match letter {
+            Letter::Begin => self.arm_keepalive(cx),
+            Letter::NodesChanged(nodes) => {
+                for node in nodes {
+                    self.peers.remove(&node);
+                    cx.peers_mut().forget(node);
+                }
             }
-            continue;
         }
-        member.silent_ticks = if member.heard == 0 {
-            member.silent_ticks + 1
-        } else {
-            0
+    }
+
+    /// A timer.
+    pub(crate) fn due(&mut self, cx: &mut Context, due: Due) {
+        match due {
+            Due::Keepalive => self.keepalive_tick(cx),
+            Due::Silence(peer) => {
+                if self.is_silent(cx, peer) {
+                    self.give_up(cx, peer);
+                }
+            }
+        }
+    }
+
+    /// A peer's two connections are up.
+    pub(crate) fn link_up(&mut self, cx: &mut Context, peer: Pnn) {
+        if cx.member(peer).is_none_or(|m| m.deleted()) {
+            return;
+        }
+        self.peers.entry(peer).or_default().link_up = true;
+        self.mark_connected(cx, peer);
+    }
+
+    fn mark_connected(&mut self, cx: &mut Context, peer: Pnn) {
+        let now_us = cx.now().monotonic_us;
+        let Some(state) = self.peers.get_mut(&peer).filter(|p| !p.connected) else {
+            return;
         };
-        member.heard = 0;
-        if member.silent_ticks >= limit {
-            dead.push(member.pnn);
-        } else if member.silent_ticks + 1 == limit {
-            nearly.push((member.pnn, member.last_heard_us.saturating_add(patience_us)));
-        }
+        state.connected = true;
+        // A fresh connection gets the whole time: nothing can have been heard on it yet.
+        state.silent_ticks = 0;
+        state.heard = 1;
+        state.last_heard_us = now_us;
+        let lost_in = cx.peers_mut().take_lost(peer);
+        cx.post(cluster::Letter::PeerUp { peer, lost_in });
     }
-    // Ticks alone would notice up to one interval late. They are needed beside the clock: a node that
-    // was stopped itself has heard nobody for long, and has to listen first.
-    for (peer, at_us) in nearly {
-        cx.timers.arm(at_us, Timer::Silence(peer));
-    }
-    for peer in again {
-        mark_connected(cx, peer);
-    }
-    let strict = cx.settings.strict_version;
-    let mut alive = Vec::new();
-    for member in cx
-        .members
-        .iter_mut()
-        .filter(|m| m.pnn != own && m.connected())
-    {
-        member.unheard_ticks = if member.version.is_none() {
-            member.unheard_ticks + 1
-        } else {
-            0
+
+    /// A peer's connection broke.
+    pub(crate) fn link_down(&mut self, cx: &mut Context, peer: Pnn, reason: String) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
         };
-        if member.version.is_some() || (!strict && member.unheard_ticks > UNHEARD_TICKS) {
-            alive.push(member.pnn);
+        state.link_up = false;
+        if !state.connected {
+            return;
         }
-    }
-    for peer in alive {
-        send_keepalive(cx, peer);
-    }
-    arm_keepalive(cx);
-    dead
-}
-
-/// Tells one peer that this node lives, in the version that the peer itself speaks.
-fn send_keepalive(cx: &mut Shared, peer: Pnn) {
-    let heard = cx.members.find(peer).and_then(|m| m.version);
-    let version = heard
-        .filter(|&v| supported(v))
-        .unwrap_or(cx.settings.samba_version);
-    let keepalive = ReqKeepalive {
-        version,
-        uptime_s: uptime_s(cx),
-    };
-    let header = Header::new(Generation(cx.vnn_map.generation.0), cx.pnn, peer, ReqId(0));
-    cx.statistics.count(|s| {
-        s.keepalive_packets_sent += 1;
-        s.node_packets_sent += 1;
-    });
-    let packet = packet::encode(&header, &Packet::ReqKeepalive(keepalive));
-    cx.out.push(Effect::ToPeer {
-        peer,
-        lane: Lane::Urgent,
-        packet,
-    });
-}
-
-fn uptime_s(cx: &Shared) -> u32 {
-    u32::try_from(cx.now.monotonic_us.saturating_sub(cx.started_us) / 1_000_000).unwrap_or(u32::MAX)
-}
-
-/// A version word of a release that this daemon knows how to work with.
-fn supported(version: u32) -> bool {
-    version >> 16 == 4 && SUPPORTED_MINORS.contains(&(version & 0xffff))
-}
-
-/// A peer says that it lives.
-///
-/// C shuts the younger of two daemons down when their versions differ. Here each peer is spoken to in
-/// its own version, so that only a release outside of the supported range is a mismatch, or one that
-/// was forced by CTDB_TEST_SAMBA_VERSION.
-pub fn keepalive(cx: &mut Shared, peer: Pnn, keepalive: ReqKeepalive) -> Verdict {
-    cx.statistics.count(|s| s.keepalive_packets_recv += 1);
-    let news = cx
-        .members
-        .find(peer)
-        .is_some_and(|m| m.version != Some(keepalive.version));
-    if let Some(member) = cx.members.find_mut(peer) {
-        member.version = Some(keepalive.version);
-    }
-    let own = cx.settings.samba_version;
-    if cx.tunables.allow_mixed_versions() == 1 || keepalive.version == own {
-        return Verdict::Fine;
-    }
-    if !cx.settings.strict_version && supported(keepalive.version) {
-        if news {
-            cx.notice(format!(
-                "node {peer} runs version {}.{}, it is answered in that version",
-                keepalive.version >> 16,
-                keepalive.version & 0xffff
-            ));
+        state.connected = false;
+        state.heard = 0;
+        state.silent_ticks = 0;
+        state.unheard_ticks = 0;
+        let generation = cx.generation();
+        if generation != Generation::INVALID {
+            cx.peers_mut().note_lost(peer, generation);
         }
-        return Verdict::Fine;
+        cx.peers_mut().forget_version(peer);
+        cx.post(cluster::Letter::PeerGone { peer, reason });
+        cx.post(proxy::Letter::NodeGone(peer));
+        cx.post(database::Letter::PeerGone(peer));
     }
-    let own_uptime_s = uptime_s(cx);
-    let leave = keepalive.uptime_s > own_uptime_s
-        || (keepalive.uptime_s == own_uptime_s && keepalive.version > own);
-    if news || leave {
-        cx.error(format!(
-            "Keepalive version mismatch: node {peer} runs 0x{:08x}, this node 0x{own:08x}{}",
-            keepalive.version,
-            if leave { ", shutting down" } else { "" }
-        ));
+
+    /// A peer was silent for too long.
+    fn give_up(&mut self, cx: &mut Context, peer: Pnn) {
+        cx.effect(Effect::DropPeer { peer });
+        let reason = "no packet was heard from it for too long";
+        self.link_down(cx, peer, reason.to_owned());
     }
-    if leave { Verdict::Leave } else { Verdict::Fine }
+
+    /// A packet came over a peer's connection.
+    pub(crate) fn heard(&mut self, cx: &Context, peer: Pnn) {
+        let state = self.peers.entry(peer).or_default();
+        state.heard = state.heard.saturating_add(1);
+        state.last_heard_us = cx.now().monotonic_us;
+    }
+
+    /// Who is connected, for those who ask how things stand.
+    pub(crate) fn connected<'a>(&'a self, cx: &'a Context) -> impl Iterator<Item = PeerState> + 'a {
+        let there = self.peers.iter().filter(|(_, state)| state.connected);
+        there.map(|(&pnn, state)| PeerState {
+            pnn,
+            version: cx.peers().version(pnn),
+            last_heard_us: state.last_heard_us,
+        })
+    }
+}
+
+fn keepalive_interval(cx: &Context) -> Duration {
+    Duration::from_secs(u64::from(cx.tunables().keepalive_interval().max(1)))
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 pub use ctdb_config::Level;
 use ctdb_protocol::id::{Generation, Pnn};
 
-use super::leader::LockAnswer;
 use super::recovery;
 use crate::Client;
+use ctdb_protocol::LockAnswer;
 
 /// What the configuration says; read once.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ctdb_protocol::LockAnswer;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::NodeFlags;
 
@@ -75,31 +76,6 @@ impl Status {
     #[must_use]
     pub fn can_lead(&self) -> bool {
         self.capable && !self.flags.intersects(NodeFlags::INACTIVE)
-    }
-}
-
-/// What an attempt at the cluster lock gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockAnswer {
-    /// It is ours until it is released or lost.
-    Held,
-    /// Somebody else has it.
-    Contended,
-    /// The helper did not answer in time.
-    TimedOut,
-    /// The helper failed.
-    Failed,
-}
-
-impl LockAnswer {
-    /// What upstream's log says of a lock that was not taken. It logs contention too; here the losers of
-    /// each election would, although nothing is wrong.
-    fn reason(self) -> Option<&'static str> {
-        match self {
-            Self::Held | Self::Contended => None,
-            Self::TimedOut => Some("timeout"),
-            Self::Failed => Some("unknown error"),
-        }
     }
 }
 

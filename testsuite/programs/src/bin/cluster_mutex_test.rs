@@ -8,7 +8,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use ctdb_config::Paths;
-use ctdbd::mutex::{Answer, Attempt, Helper, Lock};
+use ctdb_protocol::LockAnswer;
+use ctdbd::mutex::{Attempt, Helper, Lock};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -126,10 +127,10 @@ async fn attempt(helper: &Helper) -> Result<Option<Lock>, Failure> {
     println!(
         "{}",
         match outcome.answer {
-            Answer::Held => "LOCK",
-            Answer::Contended => "CONTENTION",
-            Answer::TimedOut => "TIMEOUT",
-            Answer::Error => "ERROR",
+            LockAnswer::Held => "LOCK",
+            LockAnswer::Contended => "CONTENTION",
+            LockAnswer::TimedOut => "TIMEOUT",
+            LockAnswer::Failed => "ERROR",
         }
     );
     Ok(outcome.lock)

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ctdb_core::Node;
-use ctdb_core::shared::RecoveryMode;
 use ctdb_core::store::Kind;
 use ctdb_protocol::types::LtdbHeader;
 use ctdb_protocol::{Generation, Pnn};
@@ -46,11 +45,11 @@ pub(super) fn check(world: &World) -> Vec<String> {
 
 /// The generation of a volatile database of a node, when no recovery touches it.
 pub(super) fn settled(node: &Node, name: &str) -> Option<Generation> {
-    let shared = node.shared();
-    if shared.recovery_mode != RecoveryMode::Normal || shared.inactive() {
+    let view = node.view();
+    if view.recovering() || view.inactive() {
         return None;
     }
-    let db = node.databases().map.values().find(|db| db.name == name)?;
-    let usable = db.kind == Kind::Volatile && !db.freeze.is_frozen() && !db.invalid_records;
-    (usable && db.generation == shared.vnn_map.generation).then_some(db.generation)
+    let db = node.databases().find(|db| db.name() == name)?;
+    let usable = db.kind() == Kind::Volatile && !db.is_frozen() && !db.has_invalid_records();
+    (usable && db.generation() == view.generation()).then_some(db.generation())
 }

@@ -16,7 +16,7 @@ pub struct Agreement {
 impl Agreement {
     /// Looks at one node's map.
     pub(super) fn after_turn(&mut self, node: &Node) -> Option<String> {
-        let map = &node.shared().vnn_map;
+        let map = node.view().vnn_map();
         if map.generation == Generation::INVALID {
             return None;
         }
@@ -41,10 +41,10 @@ pub fn check_quiet(world: &World) -> Vec<String> {
     let mut violations = Vec::new();
     for life in world.running() {
         let node = life.node.borrow();
-        if node.shared().inactive() {
+        if node.view().inactive() {
             continue;
         }
-        let generation = node.shared().vnn_map.generation;
+        let generation = node.view().generation();
         match found {
             Some((other, theirs)) if theirs != generation => violations.push(format!(
                 "node {} is in generation {generation}, node {other} in {theirs}",

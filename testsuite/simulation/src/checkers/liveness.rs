@@ -1,7 +1,6 @@
 //! Once the faults are over, the cluster works again: all nodes healthy, one leader, no recovery.
 
-use ctdb_core::shared::{RecoveryMode, RunState};
-use ctdb_protocol::types::NodeFlags;
+use ctdb_protocol::types::{NodeFlags, RunState};
 
 use crate::world::World;
 
@@ -15,24 +14,24 @@ pub fn complaints(world: &World) -> Vec<String> {
             continue;
         };
         let node = life.node.borrow();
-        let shared = node.shared();
-        if shared.run_state != RunState::Running {
+        let view = node.view();
+        if view.run_state() != RunState::RUNNING {
             complaints.push(format!(
                 "node {pnn} is in run state {}",
-                shared.run_state.name()
+                view.run_state().name().unwrap_or_default()
             ));
         }
-        if shared.recovery_mode != RecoveryMode::Normal {
+        if view.recovering() {
             complaints.push(format!("node {pnn} is in recovery"));
         }
-        for member in shared
-            .members
-            .iter()
-            .filter(|member| member.flags != NodeFlags::empty())
+        for member in view
+            .members()
+            .filter(|member| member.flags() != NodeFlags::empty())
         {
             complaints.push(format!(
                 "node {pnn} sees node {} as {:?}",
-                member.pnn, member.flags
+                member.pnn(),
+                member.flags()
             ));
         }
     }

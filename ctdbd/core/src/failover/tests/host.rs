@@ -15,12 +15,14 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{ControlFlags, NodeFlags, PublicIp, SockAddr};
 use ctdb_protocol::wire::{Pad, all, encode};
 
+use crate::cluster::testing::{set_flags, set_generation, set_recovery_mode, set_run_state};
 use crate::effect::{Effect, Ticket};
 use crate::input::Input;
+use crate::letter::Delivery;
 use crate::node::{Node, NodeConfig};
-use crate::shared::{RecoveryMode, RunState};
 use crate::testing::{memory, settings};
 use crate::time::Now;
+use ctdb_protocol::types::{RecoveryMode, RunState};
 
 /// Number of the node under test.
 pub(super) const OWN: Pnn = Pnn(1);
@@ -77,6 +79,7 @@ impl Host {
             tunables: Tunables::default(),
             nodes: lines.to_vec(),
             storage: Box::new(memory::MemoryStorage(memory::Files::default())),
+            delivery: Delivery::AtOnce,
         });
         let mut host = Self {
             node,
@@ -109,15 +112,15 @@ impl Host {
 
     /// As after the first recovery and monitor event.
     fn make_healthy(&mut self) {
-        let shared = &mut self.node.shared;
-        shared.run_state = RunState::Running;
-        shared.recovery_mode = RecoveryMode::Normal;
-        shared.vnn_map.generation = Generation(7);
+        let cx = &mut self.node.cx;
+        set_run_state(cx, RunState::RUNNING);
+        set_recovery_mode(cx, RecoveryMode::NORMAL);
+        set_generation(cx, Generation(7));
         self.set_flags(NodeFlags::empty());
     }
 
     pub(super) fn set_flags(&mut self, flags: NodeFlags) {
-        self.node.shared.members.find_mut(OWN).unwrap().flags = flags;
+        set_flags(&mut self.node.cx, OWN, flags);
     }
 
     pub(super) fn connect(&mut self) -> ClientId {

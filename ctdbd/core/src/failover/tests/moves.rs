@@ -11,7 +11,8 @@ use ctdb_protocol::text::FixedText;
 use ctdb_protocol::types::{ControlFlags, Iface, NodeFlags, PublicIp, SockAddr};
 
 use super::host::{Host, OWN, PEER, addr};
-use crate::shared::{RecoveryMode, RunState};
+use crate::cluster::testing::{set_generation, set_recovery_mode, set_run_state};
+use ctdb_protocol::types::{RecoveryMode, RunState};
 
 const ALL: ControlFlags = ControlFlags::empty();
 
@@ -60,7 +61,7 @@ fn what_cannot_be_taken_is_refused() {
     assert_eq!(link(&mut host, "eth1", 0), 0);
     assert_eq!(take(&mut host, OWN, 1), -1, "no link");
     assert_eq!(link(&mut host, "eth1", 1), 0);
-    host.node.shared.recovery_mode = RecoveryMode::Active;
+    set_recovery_mode(&mut host.node.cx, RecoveryMode::ACTIVE);
     assert_eq!(take(&mut host, OWN, 1), -1, "no takeip during a recovery");
     assert!(host.events.is_empty());
 }
@@ -107,7 +108,7 @@ fn an_address_that_another_node_should_have_bans_this_node() {
     assert_eq!(host.places(ALL), "3:-1 2:-1 1:0");
     host.machine.insert(addr(1));
     assert_eq!(host.take(1), -1);
-    assert!(host.node.shared.own_flags().contains(NodeFlags::BANNED));
+    assert!(host.node.view().own_flags().contains(NodeFlags::BANNED));
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn an_address_that_stays_is_announced_again_after_a_recovery() {
     assert_eq!(host.take(1), 0);
     host.pass_ms(5_000);
     assert_eq!(host.announced.len(), 3, "nothing has happened");
-    host.node.shared.vnn_map.generation = Generation(4711);
+    set_generation(&mut host.node.cx, Generation(4711));
     assert_eq!(host.take(1), 0);
     assert_eq!(host.take(1), 0);
     host.pass_ms(5_000);
@@ -234,11 +235,11 @@ fn r37_only_a_healthy_running_node_has_addresses_available() {
         assert_eq!(host.places(ALL), "3:-1 2:-1 1:-1");
     }
     host.set_flags(NodeFlags::empty());
-    for state in [RunState::Startup, RunState::Shutdown] {
-        host.node.shared.run_state = state;
+    for state in [RunState::STARTUP, RunState::SHUTDOWN] {
+        set_run_state(&mut host.node.cx, state);
         assert_eq!(host.places(available), "", "{state:?}");
     }
-    host.node.shared.run_state = RunState::Running;
+    set_run_state(&mut host.node.cx, RunState::RUNNING);
     link(&mut host, "eth0", 0);
     assert_eq!(host.places(available), "3:-1 2:-1 1:-1");
     link(&mut host, "eth1", 0);
@@ -301,9 +302,8 @@ fn dropping_goes_on_behind_an_address_that_does_not_leave() {
     host.events.clear();
     // A recovery that does not end has the same effect.
     host.node
-        .shared
-        .timers
-        .arm(0, crate::shared::Timer::DropAllAddresses);
+        .cx
+        .arm_at(0, crate::cluster::Due::DropAllAddresses);
     host.pass_ms(1);
     assert_eq!(
         host.events,
@@ -319,10 +319,10 @@ fn events_around_a_run_are_told_even_if_they_fail() {
     host.listen(Srvid::IPREALLOCATED);
     host.statuses.insert("ipreallocated", 8);
     assert_eq!(host.status::<StartIpreallocate>(&()), 0);
-    host.node.shared.recovery_mode = RecoveryMode::Active;
+    set_recovery_mode(&mut host.node.cx, RecoveryMode::ACTIVE);
     assert_eq!(host.status::<Ipreallocated>(&()), 8);
     assert_eq!(host.messages(), ["START_IPREALLOCATE", "IPREALLOCATED"]);
-    host.node.shared.run_state = RunState::Startup;
+    set_run_state(&mut host.node.cx, RunState::STARTUP);
     assert_eq!(host.status::<StartIpreallocate>(&()), 0);
     assert_eq!(host.events, ["startipreallocate", "ipreallocated"]);
     assert!(host.messages().is_empty());

@@ -21,8 +21,9 @@ use super::view::{View, numbers};
 use crate::ControlError;
 use crate::procedure::ask::{ask, ask_all};
 use crate::procedure::environment::{Environment, Level};
-use crate::procedure::leader::{Candidate, Effect, Input, LockAnswer, Status};
+use crate::procedure::leader::{Candidate, Effect, Input, Status};
 use crate::procedure::tunables::Tunables;
+use ctdb_protocol::LockAnswer;
 
 /// Limit of a control to the own daemon before its tunables are known.
 const LOCAL_LIMIT: Duration = Duration::from_secs(30);

@@ -152,8 +152,8 @@ mod tests {
 
     use super::*;
     use crate::procedure::environment::{Configuration, LockAttempt};
-    use crate::procedure::leader::LockAnswer;
     use crate::procedure::tunables::Tunables;
+    use ctdb_protocol::LockAnswer;
 
     /// Surroundings in which a takeover run never ends.
     struct Stuck;
