@@ -59,6 +59,9 @@ pub enum Delivery {
     Late(u64),
 }
 
+/// How long a letter that is held back waits for its next chance, microseconds.
+const LATE_US: u64 = 3_000;
+
 /// Letters that were not read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
@@ -77,8 +80,17 @@ impl Mailbox {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.queues.iter().all(VecDeque::is_empty)
+    }
+
+    /// The instant at which letters that are left are to be looked at again, after a turn at `now_us`.
+    pub(crate) fn next_us(&self, now_us: u64) -> Option<u64> {
+        match self.delivery {
+            _ if self.is_empty() => None,
+            Delivery::AtOnce => Some(0),
+            Delivery::Late(_) => Some(now_us + LATE_US),
+        }
     }
 
     pub(crate) fn put(&mut self, letter: Letter) {

@@ -76,7 +76,11 @@ impl Life {
             tunables: world.tunables(),
             nodes: world.nodes_list(),
             storage: Box::new(MemStorage(disk)),
-            delivery: Delivery::AtOnce,
+            delivery: if world.setup.late_letters {
+                Delivery::Late(world.dice().bits())
+            } else {
+                Delivery::AtOnce
+            },
         });
         let (inbox, inputs) = mpsc::unbounded_channel();
         let life = Rc::new(Self {

@@ -47,6 +47,8 @@ pub struct Setup {
     pub pace: Pace,
     /// How quickly fault follows fault.
     pub tempo: Tempo,
+    /// Services read what others have written to them late, and in any order that the rules allow.
+    pub late_letters: bool,
     /// Note packets about records in the log.
     pub trace_records: bool,
     /// Print log lines as they come.
@@ -67,6 +69,7 @@ impl Setup {
             tunables: Vec::new(),
             pace: Pace::Busy,
             tempo: Tempo::Brisk,
+            late_letters: false,
             trace_records: false,
             verbose: false,
         }

@@ -407,11 +407,11 @@ impl Context {
 
     /// The instant at which there is something to do without an input; 0: now.
     pub(crate) fn next_wake_us(&self) -> Option<u64> {
-        if self.loopback.is_empty() && self.later.is_empty() && self.letters.is_empty() {
-            self.timers.next_us()
-        } else {
-            Some(0)
+        if !self.loopback.is_empty() || !self.later.is_empty() {
+            return Some(0);
         }
+        let letters_us = self.letters.next_us(self.now.monotonic_us);
+        letters_us.into_iter().chain(self.timers.next_us()).min()
     }
 
     /// Armed timers, packets to the own node, and controls that await an answer, for the report on memory.

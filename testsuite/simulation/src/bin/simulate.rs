@@ -38,6 +38,9 @@ struct Arguments {
     /// Run seeds until this many hours have been simulated, instead of a number of seeds.
     #[arg(long)]
     hours: Option<f64>,
+    /// Letters between the services of a node arrive late, and in any order that the rules allow.
+    #[arg(long)]
+    late_letters: bool,
     /// Virtual minutes of faults per seed; patient seeds take four times as long.
     #[arg(long, default_value_t = 5)]
     minutes: u64,
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         RUNNING.store(seed, Ordering::Relaxed);
         let setup = Setup {
             trace_records: arguments.records,
+            late_letters: arguments.late_letters,
             ..setup(seed)
         };
         let report = run(setup, rage);
@@ -80,7 +84,11 @@ fn main() -> ExitCode {
             break;
         }
         RUNNING.store(seed, Ordering::Relaxed);
-        total.add(&run(setup(seed), rage), arguments.minutes);
+        let setup = Setup {
+            late_letters: arguments.late_letters,
+            ..setup(seed)
+        };
+        total.add(&run(setup, rage), arguments.minutes);
     }
     total.print();
     if total.failed.is_empty() {
