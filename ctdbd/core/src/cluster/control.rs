@@ -2,7 +2,9 @@
 
 use ctdb_protocol::control::ClusterRequest as Request;
 use ctdb_protocol::id::ClientId;
-use ctdb_protocol::types::{Capabilities, NodeFlags, RecoveryMode, Timeval, Uptime, VnnMap};
+use ctdb_protocol::types::{
+    BanState, Capabilities, NodeFlags, RecoveryMode, Timeval, Uptime, VnnMap,
+};
 
 use super::{Cluster, nodes};
 use crate::context::Context;
@@ -34,13 +36,16 @@ impl Cluster {
                     Answer::Status(0)
                 }
             }
-            request @ (Request::ModifyFlags(_)
-            | Request::StopNode(())
-            | Request::ContinueNode(())
-            | Request::DisableNode(())
-            | Request::EnableNode(())
-            | Request::SetBanState(_)
-            | Request::GetBanState(())) => self.flags_control(cx, asker, request),
+            Request::ModifyFlags(change) => Answer::yes_or_no(self.modify(cx, change)),
+            Request::StopNode(()) => {
+                self.stop(cx, asker);
+                Answer::Taken
+            }
+            Request::ContinueNode(()) => set_flag(cx, NodeFlags::STOPPED, false),
+            Request::DisableNode(()) => set_flag(cx, NodeFlags::PERMANENTLY_DISABLED, true),
+            Request::EnableNode(()) => set_flag(cx, NodeFlags::PERMANENTLY_DISABLED, false),
+            Request::SetBanState(ban) => self.ban_control(cx, asker, ban),
+            Request::GetBanState(()) => Answer::with(&self.ban_state(cx)),
             Request::ReloadNodesFile(()) => {
                 nodes::read(cx, nodes::Wanted::Reload(asker));
                 Answer::Taken
@@ -68,31 +73,17 @@ impl Cluster {
         }
     }
 
-    /// Those about flags and bans.
-    fn flags_control(&mut self, cx: &mut Context, asker: Asker, request: Request) -> Answer {
-        match request {
-            Request::ModifyFlags(change) => Answer::yes_or_no(self.modify(cx, change)),
-            Request::StopNode(()) => {
-                self.stop(cx, asker);
-                Answer::Taken
-            }
-            Request::ContinueNode(()) => set_flag(cx, NodeFlags::STOPPED, false),
-            Request::DisableNode(()) => set_flag(cx, NodeFlags::PERMANENTLY_DISABLED, true),
-            Request::EnableNode(()) => set_flag(cx, NodeFlags::PERMANENTLY_DISABLED, false),
-            Request::SetBanState(ban) if ban.pnn != cx.pnn() => {
-                cx.error(format!(
-                    "This node is {}, a ban of node {} was asked for",
-                    cx.pnn(),
-                    ban.pnn
-                ));
-                Answer::Status(-1)
-            }
-            Request::SetBanState(ban) => {
-                self.set_ban(cx, Some(asker), ban.time_s, &who_bans(asker));
-                Answer::Taken
-            }
-            _ => Answer::with(&self.ban_state(cx)),
+    fn ban_control(&mut self, cx: &mut Context, asker: Asker, ban: BanState) -> Answer {
+        if ban.pnn != cx.pnn() {
+            cx.error(format!(
+                "This node is {}, a ban of node {} was asked for",
+                cx.pnn(),
+                ban.pnn
+            ));
+            return Answer::Status(-1);
         }
+        self.set_ban(cx, Some(asker), ban.time_s, &who_bans(asker));
+        Answer::Taken
     }
 
     fn set_capability(&mut self, cx: &mut Context, capability: Capabilities, on: u32) -> Answer {
