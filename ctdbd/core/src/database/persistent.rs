@@ -148,6 +148,16 @@ impl Databases {
         true
     }
 
+    /// The database whose running commit has this number, unless a recovery decides that commit.
+    fn undecided(&mut self, cx: &Context, id: DbId, commit_id: u64) -> Option<&mut Db> {
+        let running = |db: &&mut Db| {
+            let commit = db.commit.as_ref();
+            commit.is_some_and(|commit| commit.id == commit_id && !commit.failed)
+        };
+        let db = self.map.get_mut(&id).filter(running);
+        db.filter(|_| !cx.recovering())
+    }
+
     /// A node has answered its part of a commit.
     pub(super) fn commit_answered(
         &mut self,
@@ -157,15 +167,12 @@ impl Databases {
         node: Pnn,
         status: i32,
     ) {
-        let Some(db) = self.map.get_mut(&id) else {
+        let Some(db) = self.undecided(cx, id, commit_id) else {
             return;
         };
-        let Some(commit) = db.commit.as_mut().filter(|commit| commit.id == commit_id) else {
+        let Some(commit) = &mut db.commit else {
             return;
         };
-        if cx.recovering() || commit.failed {
-            return;
-        }
         if status != 0 && commit.tries > 0 {
             commit.tries -= 1;
             cx.info(format!(
@@ -195,15 +202,12 @@ impl Databases {
     /// A node that refused its part of a commit is asked again. Storing the same records twice does
     /// no harm.
     pub(super) fn commit_again(&mut self, cx: &mut Context, id: DbId, commit_id: u64, node: Pnn) {
-        let Some(db) = self.map.get_mut(&id) else {
+        let Some(db) = self.undecided(cx, id, commit_id) else {
             return;
         };
-        let Some(commit) = db.commit.as_mut().filter(|commit| commit.id == commit_id) else {
+        let Some(commit) = &mut db.commit else {
             return;
         };
-        if cx.recovering() || commit.failed {
-            return;
-        }
         let pending = Asked::Commit {
             db: id,
             commit: commit_id,
@@ -221,15 +225,12 @@ impl Databases {
 
     /// ControlTimeout is over for a commit.
     pub(super) fn commit_timed_out(&mut self, cx: &mut Context, id: DbId, commit_id: u64) {
-        let Some(db) = self.map.get_mut(&id) else {
+        let Some(db) = self.undecided(cx, id, commit_id) else {
             return;
         };
-        let Some(commit) = db.commit.as_ref().filter(|commit| commit.id == commit_id) else {
+        let Some(commit) = &db.commit else {
             return;
         };
-        if cx.recovering() || commit.failed {
-            return;
-        }
         let asker = commit.asker;
         db.end_commit(cx);
         cx.refuse(asker, 1, "timeout in ctdb_persistent_state");
