@@ -105,7 +105,7 @@ for n in 1 2 3; do
 		>"$work/etcd$n.log" 2>&1 &
 	members+=($!)
 done
-for n in 1 2 3; do check "etcd member $n starts" listens 127.0.0.$n; done
+for n in 1 2 3; do check "etcd member $n starts" serves etcd$n; done
 config "allow_reconnect = True"
 lock member
 member=$locker
