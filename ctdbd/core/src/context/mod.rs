@@ -23,7 +23,7 @@ use ctdb_protocol::id::{DbId, Generation, Pnn, ReqId};
 use ctdb_protocol::types::{NodeFlags, RunState, Statistics, Tunable, VnnMap};
 
 use crate::cluster::view::{Member, View};
-use crate::database::wait::Parked;
+use crate::database::Parked;
 use crate::effect::{Effect, LogLevel, Ticket};
 use crate::letter::{Letter, Mailbox};
 use crate::settings::Settings;

@@ -10,9 +10,9 @@ use ctdb_protocol::id::DbId;
 
 use super::Databases;
 use super::Due;
-use super::attach::AttachError;
 use crate::cluster::{self, CannotStore, Cure, TRIES};
 use crate::context::Context;
+use crate::database::attach::AttachError;
 use crate::store::Kind;
 use crate::timer::TimerId;
 

@@ -10,10 +10,10 @@ use ctdb_protocol::types::{
 use ctdb_protocol::wire::Blob;
 
 use super::Databases;
-use super::attach::Request as Attach;
 use crate::cluster;
 use crate::context::Context;
 use crate::control::{Answer, Asker};
+use crate::database::attach::Request as Attach;
 use crate::store::Kind;
 
 impl Databases {

@@ -6,17 +6,17 @@ use bytes::Bytes;
 use ctdb_protocol::id::{DbId, Generation};
 use ctdb_protocol::types::{DbFlags, LtdbHeader};
 
-use super::calls::Calls;
-use super::collapse::Collapse;
-use super::counters::DbCounters;
-use super::freeze::Freeze;
-use super::hot_keys::HotKeys;
-use super::persistent::Commit;
-use super::push::Push;
-use super::readonly::Revokes;
-use super::replace::Replacing;
-use super::sticky::StickyKeys;
-use super::wait::{Parked, Wait};
+use crate::database::commit::Commit;
+use crate::database::counters::DbCounters;
+use crate::database::record::calls::Calls;
+use crate::database::record::collapse::Collapse;
+use crate::database::record::hot_keys::HotKeys;
+use crate::database::record::readonly::Revokes;
+use crate::database::record::sticky::StickyKeys;
+use crate::database::record::wait::{Parked, Wait};
+use crate::database::recovery::freeze::Freeze;
+use crate::database::recovery::push::Push;
+use crate::database::recovery::replace::Replacing;
 use crate::store::{Kind, Table, Tracking};
 
 /// One attached database.

@@ -2,38 +2,24 @@
 
 mod attach;
 mod busy;
-mod call;
-mod calls;
 mod client;
-mod collapse;
+mod commit;
 mod control;
 mod counters;
 mod db;
-mod freeze;
-mod hot_keys;
-mod late;
 mod letter;
-mod migrate;
-mod packet;
-mod persistent;
-mod pull;
-mod push;
-mod push_record;
-mod readonly;
-pub mod record;
-mod replace;
+mod record;
+mod recovery;
 mod report;
 mod sequence;
-mod sticky;
-mod transaction;
 mod traverse;
-pub mod update;
 mod vacuum;
-pub(crate) mod wait;
 
+pub use commit::update;
 pub use db::Db;
 pub use letter::{Asked, Awaited, Due, Letter, OpenFailure, View};
-pub(crate) use packet::RecordPacket;
+pub(crate) use record::packet::RecordPacket;
+pub(crate) use record::wait::Parked;
 pub use report::{ChainWait, DbState};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,11 +43,11 @@ pub struct Databases {
     /// Databases whose files somebody has locked.
     busy: busy::BusyFiles,
     /// UPDATE_RECORDs that helpers are carrying out.
-    updates: BTreeMap<Ticket, persistent::Updating>,
+    updates: BTreeMap<Ticket, commit::Updating>,
     /// Updates that came while this node was leaving a recovery.
-    late: late::LateUpdates,
-    /// Who waits until every database is frozen (FREEZE); see [`freeze`].
-    freeze_all: freeze::FreezeAll,
+    late: commit::late::LateUpdates,
+    /// Who waits until every database is frozen (FREEZE); see [`recovery::freeze`].
+    freeze_all: recovery::freeze::FreezeAll,
     /// Srvids under which record buffers of a recovery arrive.
     push_srvids: BTreeMap<Srvid, DbId>,
     /// Traverses that clients of this node have started.
@@ -69,9 +55,9 @@ pub struct Databases {
     /// The one vacuum run that may be under way on this node.
     vacuum: vacuum::Vacuuming,
     /// Sends of record buffers that are cut into slices.
-    pulls: VecDeque<pull::Pull>,
+    pulls: VecDeque<recovery::pull::Pull>,
     /// Records of clients that are on their way to every node.
-    pushes: push_record::Pushes,
+    pushes: record::push_record::Pushes,
 }
 
 impl std::fmt::Debug for Databases {
@@ -93,13 +79,13 @@ impl Databases {
             deferred: attach::Deferred::default(),
             busy: busy::BusyFiles::default(),
             updates: BTreeMap::new(),
-            late: late::LateUpdates::default(),
-            freeze_all: freeze::FreezeAll::default(),
+            late: commit::late::LateUpdates::default(),
+            freeze_all: recovery::freeze::FreezeAll::default(),
             push_srvids: BTreeMap::new(),
             traverses: traverse::Traverses::default(),
             vacuum: vacuum::Vacuuming::default(),
             pulls: VecDeque::new(),
-            pushes: push_record::Pushes::default(),
+            pushes: record::push_record::Pushes::default(),
         }
     }
 

@@ -18,13 +18,13 @@ use ctdb_protocol::types::{
 };
 use ctdb_protocol::wire::encode;
 
-use super::record::{HEADER_SIZE, read};
-use super::wait::Parked;
 use super::{Asked, Awaited, Due};
 use super::{Databases, Db};
 use crate::context::Context;
 use crate::context::{self, About};
 use crate::control::Asker;
+use crate::database::record::local::{HEADER_SIZE, read};
+use crate::database::record::wait::Parked;
 use crate::effect::{Effect, LogLevel, ScanFilter, Ticket};
 use crate::statistics::add_latency;
 use crate::store::{StoreResult, TryLock};
@@ -117,7 +117,8 @@ impl Databases {
     fn may_vacuum(&self, cx: &Context, id: DbId) -> bool {
         !cx.recovering()
             && self.map.get(&id).is_some_and(|db| {
-                db.volatile() && matches!(db.freeze, super::freeze::Freeze::Thawed)
+                db.volatile()
+                    && matches!(db.freeze, crate::database::recovery::freeze::Freeze::Thawed)
             })
     }
 

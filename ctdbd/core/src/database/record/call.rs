@@ -10,19 +10,19 @@ use ctdb_protocol::packet::{
 use ctdb_protocol::types::{CallFlags, CallFunction, LtdbHeader, RecordFlags};
 use ctdb_protocol::wire::{Pad, encode};
 
-use super::Asked;
-use super::Db;
-use super::packet::RecordPacket;
-use super::record::Record;
-use super::wait::{Access, Parked};
 use crate::context::Context;
+use crate::database::Asked;
+use crate::database::Db;
+use crate::database::record::local::Record;
+use crate::database::record::packet::RecordPacket;
+use crate::database::record::wait::{Access, Parked};
 use crate::effect::LogLevel;
 use crate::statistics::{Counting, add_latency};
 use crate::store::StoreResult;
 
 /// A local client's call that was sent to another node.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(in crate::database) struct Call {
     /// Its connection.
     pub client: ClientId,
     /// Its request id.
@@ -46,8 +46,9 @@ fn result_of(function: CallFunction, record: &Record) -> Bytes {
 
 /// Header and data in one piece.
 #[must_use]
-pub(super) fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
-    let mut both = BytesMut::with_capacity(super::record::HEADER_SIZE + data.len());
+pub(in crate::database) fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
+    let mut both =
+        BytesMut::with_capacity(crate::database::record::local::HEADER_SIZE + data.len());
     both.put_slice(&encode(header));
     both.put_slice(data);
     both.freeze()
@@ -55,7 +56,7 @@ pub(super) fn with_header(header: &LtdbHeader, data: &[u8]) -> Bytes {
 
 impl Db {
     /// A local client calls.
-    pub(super) fn call_from_client(
+    pub(in crate::database) fn call_from_client(
         &mut self,
         cx: &mut Context,
         client: ClientId,
@@ -158,7 +159,7 @@ impl Db {
     ///
     /// # Errors
     /// The record cannot be written.
-    pub(super) fn run(
+    pub(in crate::database) fn run(
         &mut self,
         cx: &mut Context,
         key: &Bytes,
@@ -187,7 +188,7 @@ impl Db {
     }
 
     /// After a recovery: every call that was under way is asked again, starting from here.
-    pub(super) fn resend_calls(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn resend_calls(&mut self, cx: &mut Context) {
         let old = self.calls.take_all();
         for (old_reqid, mut call) in old {
             cx.recall(old_reqid);
@@ -204,7 +205,7 @@ impl Db {
 
     /// A client has gone: answers to its calls are not wanted any more. A record that still arrives
     /// for it stays here.
-    pub(super) fn forget_calls(&mut self, cx: &mut Context, client: ClientId) {
+    pub(in crate::database) fn forget_calls(&mut self, cx: &mut Context, client: ClientId) {
         let gone = self.calls.of_client(client);
         for reqid in gone {
             cx.recall(reqid);
@@ -216,7 +217,13 @@ impl Db {
     }
 
     /// A call was answered; what had waited for the same key goes on.
-    pub(super) fn complete(&mut self, cx: &mut Context, reqid: ReqId, status: i32, result: Bytes) {
+    pub(in crate::database) fn complete(
+        &mut self,
+        cx: &mut Context,
+        reqid: ReqId,
+        status: i32,
+        result: Bytes,
+    ) {
         let Some(call) = self.calls.remove(reqid) else {
             return;
         };
@@ -226,7 +233,12 @@ impl Db {
     }
 
     /// The node that was asked cannot serve a call: its client is told, once.
-    pub(super) fn call_refused(&mut self, cx: &mut Context, reqid: ReqId, text: &Bytes) {
+    pub(in crate::database) fn call_refused(
+        &mut self,
+        cx: &mut Context,
+        reqid: ReqId,
+        text: &Bytes,
+    ) {
         let Some(call) = self.calls.remove(reqid) else {
             return;
         };
@@ -263,8 +275,8 @@ impl Db {
         }
         let strip = call.wanted == CallFunction::FETCH
             && call.request.callid == CallFunction::FETCH_WITH_HEADER;
-        let data = if strip && result.len() >= super::record::HEADER_SIZE {
-            result.slice(super::record::HEADER_SIZE..)
+        let data = if strip && result.len() >= crate::database::record::local::HEADER_SIZE {
+            result.slice(crate::database::record::local::HEADER_SIZE..)
         } else {
             result
         };
@@ -273,7 +285,12 @@ impl Db {
     }
 
     /// A node calls (or this node's own call came back to it).
-    pub(super) fn call_from_node(&mut self, cx: &mut Context, header: Header, mut call: ReqCall) {
+    pub(in crate::database) fn call_from_node(
+        &mut self,
+        cx: &mut Context,
+        header: Header,
+        mut call: ReqCall,
+    ) {
         let key = call.key.clone();
         if self.sticky && self.sticky_keys.pinned(&key) {
             return self.sticky_keys.hold(&key, header, call);
@@ -443,7 +460,7 @@ impl Db {
     }
 
     /// This node is lmaster: it notes who has the record now and sends it there.
-    pub(super) fn send_dmaster_reply(
+    pub(in crate::database) fn send_dmaster_reply(
         &mut self,
         cx: &mut Context,
         new_dmaster: Pnn,
@@ -496,7 +513,7 @@ fn refuse_client(cx: &mut Context, client: ClientId, reqid: ReqId, text: &'stati
 }
 
 /// Tells a node that its call cannot be served.
-pub(super) fn refuse(cx: &mut Context, header: &Header, text: &'static str) {
+pub(in crate::database) fn refuse(cx: &mut Context, header: &Header, text: &'static str) {
     let error = ReplyError {
         status: -1,
         msg: Bytes::from_static(text.as_bytes()),

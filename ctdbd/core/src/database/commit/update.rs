@@ -5,7 +5,7 @@
 
 use ctdb_protocol::types::Records;
 
-use super::record::{read, split, write};
+use crate::database::record::local::{read, split, write};
 use crate::store::Table;
 
 /// What kind of database the records are for.
@@ -32,7 +32,7 @@ pub fn apply(table: &mut dyn Table, rule: Rule, buffer: &[u8]) -> Result<(), Str
         if rule == Rule::Replace && old.is_none() {
             continue;
         }
-        let old = old.unwrap_or_else(|| super::record::Record {
+        let old = old.unwrap_or_else(|| crate::database::record::local::Record {
             header: ctdb_protocol::types::LtdbHeader::default(),
             data: bytes::Bytes::new(),
         });

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use ctdb_protocol::id::{ClientId, DbId, ReqId};
 use ctdb_protocol::packet::{Header, ReplyCall, ReplyDmaster, ReqCall, ReqDmaster};
 
-use super::call::refuse;
-use super::wait::Parked;
-use super::{Asked, Awaited, Databases};
 use crate::context::{self, Context};
+use crate::database::record::call::refuse;
+use crate::database::record::wait::Parked;
+use crate::database::{Asked, Awaited, Databases};
 use crate::effect::{Effect, Ticket};
 
 /// A packet of a node about one record.

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use crate::time::Now;
 
 /// Number of keys that are kept.
-pub(super) const SLOTS: usize = 10;
+pub(in crate::database) const SLOTS: usize = 10;
 /// Length of the window in which moves of a key are counted together, microseconds.
 const WINDOW_US: u64 = 1_000_000;
 
 /// The keys that moved most, ascending by count.
 #[derive(Debug, Default)]
-pub(super) struct HotKeys {
+pub(in crate::database) struct HotKeys {
     /// Moves of each key in the current window.
     recent: BTreeMap<Bytes, u32>,
     window_since_us: u64,
@@ -22,7 +22,7 @@ pub(super) struct HotKeys {
 
 impl HotKeys {
     /// A record has come to this node because someone here called for it.
-    pub(super) fn count(&mut self, now: Now, key: &Bytes) {
+    pub(in crate::database) fn count(&mut self, now: Now, key: &Bytes) {
         if now.monotonic_us.saturating_sub(self.window_since_us) >= WINDOW_US {
             self.recent.clear();
             self.window_since_us = now.monotonic_us;
@@ -52,12 +52,12 @@ impl HotKeys {
 
     /// Count and key of each slot in use, ascending.
     #[must_use]
-    pub(super) fn slots(&self) -> &[(u32, Bytes)] {
+    pub(in crate::database) fn slots(&self) -> &[(u32, Bytes)] {
         &self.slots
     }
 
     /// Forgets everything (STATISTICS_RESET).
-    pub(super) fn clear(&mut self) {
+    pub(in crate::database) fn clear(&mut self) {
         *self = Self::default();
     }
 }

@@ -7,16 +7,16 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::MarshallBuffer;
 use ctdb_protocol::wire::encode;
 
-use super::Databases;
 use crate::context::Context;
 use crate::control::Asker;
+use crate::database::Databases;
 
 /// Hash chains that one slice looks at.
 const CHAINS_PER_SLICE: u32 = 4096;
 
 /// One DB_PULL under way.
 #[derive(Debug)]
-pub(super) struct Pull {
+pub(in crate::database) struct Pull {
     asker: Asker,
     db: DbId,
     srvid: Srvid,
@@ -28,7 +28,13 @@ pub(super) struct Pull {
 
 impl Databases {
     /// DB_PULL; false when it is refused.
-    pub(super) fn pull(&mut self, cx: &mut Context, asker: Asker, id: DbId, srvid: Srvid) -> bool {
+    pub(in crate::database) fn pull(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        id: DbId,
+        srvid: Srvid,
+    ) -> bool {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };

@@ -6,12 +6,12 @@ use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::{LtdbHeader, RecordFlags};
 use ctdb_protocol::wire::encode;
 
-use super::Db;
 use crate::context::Context;
+use crate::database::Db;
 use crate::store::{Kind, StoreError, StoreResult, Table};
 
 /// Bytes of the header in front of each value.
-pub const HEADER_SIZE: usize = LtdbHeader::SIZE;
+pub(in crate::database) const HEADER_SIZE: usize = LtdbHeader::SIZE;
 
 /// A record's header and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Record {
 
 /// Takes a stored value apart; a value shorter than a header is no record.
 #[must_use]
-pub fn split(value: &[u8]) -> Option<(LtdbHeader, &[u8])> {
+pub(in crate::database) fn split(value: &[u8]) -> Option<(LtdbHeader, &[u8])> {
     LtdbHeader::split(value).ok()
 }
 
@@ -32,7 +32,7 @@ pub fn split(value: &[u8]) -> Option<(LtdbHeader, &[u8])> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn read(table: &dyn Table, key: &[u8]) -> StoreResult<Option<Record>> {
+pub(in crate::database) fn read(table: &dyn Table, key: &[u8]) -> StoreResult<Option<Record>> {
     let mut record = None;
     table.read(key, &mut |value| {
         record = split(value).map(|(header, data)| Record {
@@ -47,7 +47,7 @@ pub fn read(table: &dyn Table, key: &[u8]) -> StoreResult<Option<Record>> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(
+pub(in crate::database) fn write(
     table: &mut dyn Table,
     key: &[u8],
     header: &LtdbHeader,

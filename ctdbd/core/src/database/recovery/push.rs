@@ -5,14 +5,14 @@ use ctdb_protocol::id::DbId;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{RecordFlags, Records};
 
-use super::record::split;
-use super::{Databases, Db};
 use crate::context::Context;
+use crate::database::record::local::split;
+use crate::database::{Databases, Db};
 use crate::store::StoreError;
 
 /// Records that are arriving.
 #[derive(Debug)]
-pub(super) struct Push {
+pub(in crate::database) struct Push {
     /// Under which they arrive.
     pub srvid: Srvid,
     /// Stored so far.
@@ -37,7 +37,12 @@ impl From<StoreError> for Failure {
 
 impl Databases {
     /// DB_PUSH_START; a second one takes the place of the first.
-    pub(super) fn push_start(&mut self, cx: &mut Context, id: DbId, srvid: Srvid) -> bool {
+    pub(in crate::database) fn push_start(
+        &mut self,
+        cx: &mut Context,
+        id: DbId,
+        srvid: Srvid,
+    ) -> bool {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
@@ -89,7 +94,7 @@ impl Databases {
     }
 
     /// DB_PUSH_CONFIRM: how many records were stored.
-    pub(super) fn push_confirm(&mut self, cx: &mut Context, id: DbId) -> Option<u32> {
+    pub(in crate::database) fn push_confirm(&mut self, cx: &mut Context, id: DbId) -> Option<u32> {
         let db = self.map.get_mut(&id)?;
         if !db.freeze.is_frozen() {
             return None;

@@ -5,15 +5,15 @@
 
 use ctdb_protocol::id::DbId;
 
-use super::Awaited;
-use super::{Databases, Db};
 use crate::context::Context;
 use crate::control::Asker;
+use crate::database::Awaited;
+use crate::database::{Databases, Db};
 use crate::effect::{Effect, LockScope, LogLevel, Ticket};
 
 /// Whether the whole file of a database is locked.
 #[derive(Debug)]
-pub(super) enum Freeze {
+pub(in crate::database) enum Freeze {
     /// It is in use.
     Thawed,
     /// The lock is awaited.
@@ -35,28 +35,28 @@ pub(super) enum Freeze {
 impl Freeze {
     /// Nobody holds the lock, and nobody waits for it.
     #[must_use]
-    pub(super) fn is_thawed(&self) -> bool {
+    pub(in crate::database) fn is_thawed(&self) -> bool {
         matches!(self, Self::Thawed)
     }
 
     /// The lock is held.
     #[must_use]
-    pub(super) fn is_frozen(&self) -> bool {
+    pub(in crate::database) fn is_frozen(&self) -> bool {
         matches!(self, Self::Frozen { .. })
     }
 }
 
 /// State of FREEZE.
 #[derive(Debug, Default)]
-pub(super) struct FreezeAll {
+pub(in crate::database) struct FreezeAll {
     /// FREEZE was asked for and not undone.
-    pub(super) wanted: bool,
+    pub(in crate::database) wanted: bool,
     waiters: Vec<Asker>,
 }
 
 impl Db {
     /// Begins to freeze; `asker` is told when it is done.
-    pub(super) fn freeze(&mut self, cx: &mut Context, asker: Option<Asker>) {
+    pub(in crate::database) fn freeze(&mut self, cx: &mut Context, asker: Option<Asker>) {
         match &mut self.freeze {
             Freeze::Frozen { .. } => {
                 if let Some(asker) = asker {
@@ -102,7 +102,7 @@ impl Db {
 
     /// Gives the file back to its users: an open recovery transaction is dropped, calls that were
     /// under way are asked again, packets that waited are processed.
-    pub(super) fn thaw(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn thaw(&mut self, cx: &mut Context) {
         self.cancel();
         self.push = None;
         self.invalid_records = false;
@@ -132,7 +132,7 @@ impl Db {
 
 impl Databases {
     /// FREEZE: every database, and the volatile ones' records are out of date from now on.
-    pub(super) fn freeze_all(&mut self, cx: &mut Context, asker: Option<Asker>) {
+    pub(in crate::database) fn freeze_all(&mut self, cx: &mut Context, asker: Option<Asker>) {
         self.freeze_all.wanted = true;
         cx.databases_mut().set_all_frozen(false);
         for db in self.map.values_mut() {
@@ -152,7 +152,12 @@ impl Databases {
     }
 
     /// DB_FREEZE.
-    pub(super) fn freeze_one(&mut self, cx: &mut Context, id: DbId, asker: Asker) -> bool {
+    pub(in crate::database) fn freeze_one(
+        &mut self,
+        cx: &mut Context,
+        id: DbId,
+        asker: Asker,
+    ) -> bool {
         if !self.map.contains_key(&id) {
             return false;
         }
@@ -173,7 +178,7 @@ impl Databases {
     }
 
     /// A whole file's lock is held for us.
-    pub(super) fn file_locked(&mut self, cx: &mut Context, id: DbId, ticket: Ticket) {
+    pub(in crate::database) fn file_locked(&mut self, cx: &mut Context, id: DbId, ticket: Ticket) {
         if let Some(db) = self.map.get_mut(&id) {
             db.frozen(cx, ticket);
         }
@@ -181,7 +186,7 @@ impl Databases {
     }
 
     /// A whole file's lock could not be had, or its holder died: the database is not frozen.
-    pub(super) fn file_lock_lost(&mut self, cx: &mut Context, id: DbId, reason: &str) {
+    pub(in crate::database) fn file_lock_lost(&mut self, cx: &mut Context, id: DbId, reason: &str) {
         let Some(db) = self.map.get_mut(&id) else {
             return;
         };
@@ -198,7 +203,7 @@ impl Databases {
     }
 
     /// A recovery wants to end here: every database must have taken part in it; a FREEZE ends.
-    pub(super) fn prepare_to_leave(&mut self, cx: &mut Context) -> Result<(), String> {
+    pub(in crate::database) fn prepare_to_leave(&mut self, cx: &mut Context) -> Result<(), String> {
         let current = cx.generation();
         if let Some(db) = self.map.values().find(|db| db.generation != current) {
             return Err(format!(
@@ -213,7 +218,7 @@ impl Databases {
     }
 
     /// Ends FREEZE: every database is given back.
-    pub(super) fn thaw_all(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn thaw_all(&mut self, cx: &mut Context) {
         self.freeze_all.wanted = false;
         cx.databases_mut().set_all_frozen(false);
         for asker in std::mem::take(&mut self.freeze_all.waiters) {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use ctdb_protocol::packet::{Header, ReqCall};
 
-use super::Db;
-use super::Due;
-use super::packet::RecordPacket;
-use super::wait::Parked;
 use crate::context::Context;
+use crate::database::Db;
+use crate::database::Due;
+use crate::database::record::packet::RecordPacket;
+use crate::database::record::wait::Parked;
 
 /// Sticky keys of a database and the calls that wait for pinned ones.
 #[derive(Debug, Default)]
-pub(super) struct StickyKeys {
+pub(in crate::database) struct StickyKeys {
     sticky: BTreeSet<Bytes>,
     pinned: BTreeMap<Bytes, Vec<(Header, ReqCall)>>,
 }
@@ -23,12 +23,12 @@ pub(super) struct StickyKeys {
 impl StickyKeys {
     /// Whether a key may not leave now.
     #[must_use]
-    pub(super) fn pinned(&self, key: &Bytes) -> bool {
+    pub(in crate::database) fn pinned(&self, key: &Bytes) -> bool {
         self.pinned.contains_key(key)
     }
 
     /// Keeps a node's call until the key may leave.
-    pub(super) fn hold(&mut self, key: &Bytes, header: Header, call: ReqCall) {
+    pub(in crate::database) fn hold(&mut self, key: &Bytes, header: Header, call: ReqCall) {
         if let Some(held) = self.pinned.get_mut(key) {
             held.push((header, call));
         }
@@ -37,7 +37,7 @@ impl StickyKeys {
 
 impl Db {
     /// A key has moved so often that it is to stay a while from now on.
-    pub(super) fn make_sticky(&mut self, cx: &mut Context, key: &Bytes) {
+    pub(in crate::database) fn make_sticky(&mut self, cx: &mut Context, key: &Bytes) {
         if self.sticky_keys.sticky.insert(key.clone()) {
             cx.notice(format!("{}: make a record sticky", self.name));
             let duration = Duration::from_secs(u64::from(cx.tunables().sticky_duration()));
@@ -46,7 +46,7 @@ impl Db {
     }
 
     /// A sticky key has arrived: pin it.
-    pub(super) fn pin(&mut self, cx: &mut Context, key: &Bytes) {
+    pub(in crate::database) fn pin(&mut self, cx: &mut Context, key: &Bytes) {
         if !self.sticky_keys.sticky.contains(key) || self.sticky_keys.pinned(key) {
             return;
         }
@@ -56,7 +56,7 @@ impl Db {
     }
 
     /// A pinned key may leave; calls that waited are processed.
-    pub(super) fn unpin(&mut self, cx: &mut Context, key: &Bytes) {
+    pub(in crate::database) fn unpin(&mut self, cx: &mut Context, key: &Bytes) {
         let generation = self.generation;
         for (header, call) in self.sticky_keys.pinned.remove(key).unwrap_or_default() {
             let packet = RecordPacket::Call(call);
@@ -70,7 +70,7 @@ impl Db {
     }
 
     /// A key is an ordinary one again.
-    pub(super) fn unstick(&mut self, key: &Bytes) {
+    pub(in crate::database) fn unstick(&mut self, key: &Bytes) {
         self.sticky_keys.sticky.remove(key);
     }
 }

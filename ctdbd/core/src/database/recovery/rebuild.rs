@@ -3,22 +3,22 @@
 use ctdb_protocol::id::{DbId, Generation};
 use ctdb_protocol::types::{NodeFlags, TransDb};
 
-use super::record::read;
-use super::replace::Replacing;
-use super::{Databases, Db};
 use crate::cluster::{self, CannotStore, Cure, TRIES};
 use crate::context::Context;
+use crate::database::record::local::read;
+use crate::database::recovery::replace::Replacing;
+use crate::database::{Databases, Db};
 use crate::store::{Kind, Storage, StoreError, StoreResult, Table};
 
 /// Key of the record that counts the transactions of a persistent database, with its closing NUL.
-pub(super) const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
+pub(in crate::database) const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
 
 /// In front of the reason of a database that no healthy node could vouch for.
 const NO_HEALTHY_NODES: &str = "NO-HEALTHY-NODES - ";
 
 impl Db {
     /// Opens the transaction `tid`; an older open one is dropped.
-    pub(super) fn begin(&mut self, cx: &mut Context, tid: Generation) -> bool {
+    pub(in crate::database) fn begin(&mut self, cx: &mut Context, tid: Generation) -> bool {
         if !self.freeze.is_frozen() {
             cx.error(format!(
                 "{}: a recovery transaction was asked for, but the database is not frozen",
@@ -52,7 +52,12 @@ impl Db {
     }
 
     /// A step of a recovery failed here because of the file or its disk.
-    pub(super) fn not_stored(&mut self, cx: &mut Context, what: &str, error: &StoreError) {
+    pub(in crate::database) fn not_stored(
+        &mut self,
+        cx: &mut Context,
+        what: &str,
+        error: &StoreError,
+    ) {
         let reason = format!("{}: {what}: {error}", self.name);
         cx.error(&reason);
         self.failed_stores += 1;
@@ -87,7 +92,7 @@ impl Db {
     }
 
     /// What the start found out about the health of a persistent database.
-    pub(super) fn take_health(&mut self, cx: &mut Context, reason: Option<String>) {
+    pub(in crate::database) fn take_health(&mut self, cx: &mut Context, reason: Option<String>) {
         let Some(reason) = reason else { return };
         cx.error(format!(
             "persistent db '{}' is unhealthy: {reason}; it waits for the copy of another node. If there is none, \
@@ -135,7 +140,7 @@ impl Db {
     }
 
     /// Records why the database is unhealthy, or that it is not.
-    pub(super) fn set_health(
+    pub(in crate::database) fn set_health(
         &mut self,
         cx: &mut Context,
         storage: &mut dyn Storage,
@@ -160,14 +165,14 @@ impl Db {
     }
 
     /// Why the database is unhealthy, or that it is not, is known from now on.
-    pub(super) fn note_unhealthy(&mut self, cx: &mut Context, reason: Option<String>) {
+    pub(in crate::database) fn note_unhealthy(&mut self, cx: &mut Context, reason: Option<String>) {
         cx.databases_mut()
             .set_healthy(self.id, &self.name, reason.is_none());
         self.unhealthy = reason;
     }
 
     /// Drops an open transaction.
-    pub(super) fn cancel(&mut self) {
+    pub(in crate::database) fn cancel(&mut self) {
         self.replacing = None;
         if self.transaction.take().is_some() {
             self.table.transaction_cancel();
@@ -176,7 +181,7 @@ impl Db {
 
     /// Number of transactions that this database has seen. Not while it is frozen without an open
     /// transaction: then it may not be read.
-    pub(super) fn sequence_record(&self) -> Option<u64> {
+    pub(in crate::database) fn sequence_record(&self) -> Option<u64> {
         if self.freeze.is_frozen() && self.transaction.is_none() {
             return None;
         }
@@ -226,20 +231,28 @@ impl Db {
 
 impl Databases {
     /// DB_TRANSACTION_START.
-    pub(super) fn transaction_start(&mut self, cx: &mut Context, request: TransDb) -> bool {
+    pub(in crate::database) fn transaction_start(
+        &mut self,
+        cx: &mut Context,
+        request: TransDb,
+    ) -> bool {
         self.find(request.db_id)
             .is_some_and(|db| db.begin(cx, request.tid))
     }
 
     /// DB_TRANSACTION_COMMIT.
-    pub(super) fn transaction_commit(&mut self, cx: &mut Context, request: TransDb) -> bool {
+    pub(in crate::database) fn transaction_commit(
+        &mut self,
+        cx: &mut Context,
+        request: TransDb,
+    ) -> bool {
         let Self { map, storage, .. } = self;
         map.get_mut(&request.db_id)
             .is_some_and(|db| db.finish(cx, storage.as_mut(), request.tid))
     }
 
     /// DB_TRANSACTION_CANCEL.
-    pub(super) fn transaction_cancel(&mut self, id: DbId) -> bool {
+    pub(in crate::database) fn transaction_cancel(&mut self, id: DbId) -> bool {
         self.find(id).is_some_and(|db| {
             db.cancel();
             true
@@ -247,7 +260,7 @@ impl Databases {
     }
 
     /// WIPE_DATABASE.
-    pub(super) fn wipe(&mut self, cx: &mut Context, request: TransDb) -> bool {
+    pub(in crate::database) fn wipe(&mut self, cx: &mut Context, request: TransDb) -> bool {
         self.find(request.db_id)
             .is_some_and(|db| db.wipe(cx, request.tid))
     }

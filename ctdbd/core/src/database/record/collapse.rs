@@ -8,10 +8,10 @@ use bytes::Bytes;
 use ctdb_protocol::id::{ClientId, ReqId};
 use ctdb_protocol::packet::ReqCall;
 
-use super::Db;
-use super::Due;
-use super::wait::Parked;
 use crate::context::Context;
+use crate::database::Db;
+use crate::database::Due;
+use crate::database::record::wait::Parked;
 use crate::timer::TimerId;
 
 /// Upstream gives a collapsed queue this long before its calls are tried one by one.
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// The calls that wait for one that is under way.
 #[derive(Debug)]
-pub(super) struct Collapse {
+pub(in crate::database) struct Collapse {
     /// The call that is under way.
     reqid: ReqId,
     timer: TimerId,
@@ -28,7 +28,12 @@ pub(super) struct Collapse {
 
 impl Db {
     /// Puts a call behind one for the same key, if there is such a one.
-    pub(super) fn collapse(&mut self, client: ClientId, reqid: ReqId, call: &ReqCall) -> bool {
+    pub(in crate::database) fn collapse(
+        &mut self,
+        client: ClientId,
+        reqid: ReqId,
+        call: &ReqCall,
+    ) -> bool {
         let Some(collapse) = self.collapsed.get_mut(&call.key) else {
             return false;
         };
@@ -41,7 +46,12 @@ impl Db {
     }
 
     /// From now on calls for this key wait for the answer to `reqid`.
-    pub(super) fn begin_collapse(&mut self, cx: &mut Context, key: Bytes, reqid: ReqId) {
+    pub(in crate::database) fn begin_collapse(
+        &mut self,
+        cx: &mut Context,
+        key: Bytes,
+        reqid: ReqId,
+    ) {
         if self.collapsed.contains_key(&key) {
             return;
         }
@@ -57,14 +67,19 @@ impl Db {
     }
 
     /// A call was given a new request id (after a recovery).
-    pub(super) fn retarget_collapse(&mut self, key: &Bytes, old: ReqId, new: ReqId) {
+    pub(in crate::database) fn retarget_collapse(&mut self, key: &Bytes, old: ReqId, new: ReqId) {
         if let Some(collapse) = self.collapsed.get_mut(key).filter(|c| c.reqid == old) {
             collapse.reqid = new;
         }
     }
 
     /// The call that others waited for has ended; they are tried again.
-    pub(super) fn end_collapse(&mut self, cx: &mut Context, key: &Bytes, reqid: ReqId) {
+    pub(in crate::database) fn end_collapse(
+        &mut self,
+        cx: &mut Context,
+        key: &Bytes,
+        reqid: ReqId,
+    ) {
         if self.collapsed.get(key).is_none_or(|c| c.reqid != reqid) {
             return;
         }
@@ -78,7 +93,7 @@ impl Db {
     }
 
     /// The call that others waited for takes too long; they are tried again on their own.
-    pub(super) fn collapse_expired(&mut self, cx: &mut Context, reqid: ReqId) {
+    pub(in crate::database) fn collapse_expired(&mut self, cx: &mut Context, reqid: ReqId) {
         let Some(key) = self
             .collapsed
             .iter()

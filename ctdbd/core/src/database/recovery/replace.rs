@@ -15,7 +15,7 @@ use crate::store::{StoreResult, Table};
 
 /// What has arrived since the wipe.
 #[derive(Debug, Default)]
-pub(super) struct Replacing {
+pub(in crate::database) struct Replacing {
     /// Hashes of the keys, 64 bits each: with ten million records the odds that a record which should go
     /// stays are one in a million million.
     arrived: Vec<u64>,
@@ -26,7 +26,7 @@ impl Replacing {
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub(super) fn store(
+    pub(in crate::database) fn store(
         &mut self,
         table: &mut dyn Table,
         key: &[u8],
@@ -51,7 +51,7 @@ impl Replacing {
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub(super) fn finish(mut self, table: &mut dyn Table) -> StoreResult<()> {
+    pub(in crate::database) fn finish(mut self, table: &mut dyn Table) -> StoreResult<()> {
         if self.arrived.is_empty() {
             return table.wipe();
         }

@@ -12,13 +12,13 @@ use ctdb_protocol::id::{ClientId, Pnn};
 use ctdb_protocol::packet::ReplyControl;
 use ctdb_protocol::types::{PushRecord, RecordFlags};
 
-use super::record::{read, write};
-use super::wait::{Access, Parked};
-use super::{Asked, Due};
-use super::{Databases, Db};
 use crate::context::About;
 use crate::context::Context;
 use crate::control::Asker;
+use crate::database::record::local::{read, write};
+use crate::database::record::wait::{Access, Parked};
+use crate::database::{Asked, Due};
+use crate::database::{Databases, Db};
 use crate::store::StoreResult;
 use crate::timer::TimerId;
 
@@ -31,7 +31,7 @@ const OUTDATED: &str = "Rejecting outdated push-record";
 
 /// Records on their way to every node.
 #[derive(Debug, Default)]
-pub(super) struct Pushes {
+pub(in crate::database) struct Pushes {
     last: u64,
     under_way: BTreeMap<u64, Push>,
     /// Peers that do not know PUSH_RECORD_STORE; the log has it once for each connection.
@@ -57,14 +57,14 @@ struct Push {
 
 impl Pushes {
     /// A peer has gone; when it comes back it may be another release.
-    pub(super) fn forget(&mut self, peer: Pnn) {
+    pub(in crate::database) fn forget(&mut self, peer: Pnn) {
         self.unknowing.remove(&peer);
     }
 
     /// Whether none is under way.
     #[cfg(test)]
     #[must_use]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::database) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 }
@@ -72,7 +72,12 @@ impl Pushes {
 impl Databases {
     /// PUSH_RECORD. From a client of this node: every other active node is to store the record. From
     /// anywhere else: it is stored, which is what it meant before 4.25 was released.
-    pub(super) fn push_record(&mut self, cx: &mut Context, asker: Asker, push: PushRecord) {
+    pub(in crate::database) fn push_record(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        push: PushRecord,
+    ) {
         if !asker.local {
             return self.store_pushed(cx, asker, push);
         }
@@ -126,7 +131,7 @@ impl Databases {
     }
 
     /// A node has answered its part of a push.
-    pub(super) fn push_answered(
+    pub(in crate::database) fn push_answered(
         &mut self,
         cx: &mut Context,
         number: u64,
@@ -163,7 +168,7 @@ impl Databases {
     }
 
     /// ControlTimeout is over for a push.
-    pub(super) fn push_timed_out(&mut self, cx: &mut Context, number: u64) {
+    pub(in crate::database) fn push_timed_out(&mut self, cx: &mut Context, number: u64) {
         let Some(push) = self.pushes.under_way.get_mut(&number) else {
             return;
         };
@@ -199,7 +204,12 @@ impl Databases {
     }
 
     /// PUSH_RECORD_STORE: keeps a copy of a record of another node.
-    pub(super) fn store_pushed(&mut self, cx: &mut Context, asker: Asker, push: PushRecord) {
+    pub(in crate::database) fn store_pushed(
+        &mut self,
+        cx: &mut Context,
+        asker: Asker,
+        push: PushRecord,
+    ) {
         let (own, generation) = (cx.pnn(), cx.generation());
         let id = push.db_id;
         if push.generation != generation {

@@ -11,11 +11,11 @@ use ctdb_protocol::id::{ClientId, Generation, ReqId};
 use ctdb_protocol::packet::{Header, ReqCall};
 use ctdb_protocol::types::PushRecord;
 
-use super::Awaited;
-use super::Db;
-use super::packet::RecordPacket;
 use crate::context::Context;
 use crate::control::Asker;
+use crate::database::Awaited;
+use crate::database::Db;
+use crate::database::record::packet::RecordPacket;
 use crate::effect::{Effect, LockScope, LogLevel, Ticket};
 use crate::statistics::Counting as _;
 use crate::store::TryLock;
@@ -62,7 +62,7 @@ pub enum Parked {
 
 /// The queue behind one locked chain.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(in crate::database) struct Wait {
     /// The wait outside of the loop.
     pub ticket: Ticket,
     /// When the first of the queue was parked, monotonic microseconds.
@@ -75,7 +75,7 @@ pub(super) struct Wait {
 
 /// What a try for a record's lock gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(in crate::database) enum Access {
     /// The lock is held; [`Db::unlock`] it in the same turn.
     Locked,
     /// Park the packet with [`Db::park`].
@@ -86,7 +86,7 @@ pub(super) enum Access {
 
 impl Db {
     /// Tries for the lock of a key, behind those who wait for its chain already.
-    pub(super) fn try_access(&mut self, cx: &mut Context, key: &[u8]) -> Access {
+    pub(in crate::database) fn try_access(&mut self, cx: &mut Context, key: &[u8]) -> Access {
         if self.freeze.is_frozen() {
             return Access::Wait;
         }
@@ -105,12 +105,12 @@ impl Db {
     }
 
     /// Gives the lock of [`Access::Locked`] back.
-    pub(super) fn unlock(&mut self, key: &[u8]) {
+    pub(in crate::database) fn unlock(&mut self, key: &[u8]) {
         self.table.unlock(key);
     }
 
     /// Puts a packet behind the lock of its key.
-    pub(super) fn park(&mut self, cx: &mut Context, key: &Bytes, parked: Parked) {
+    pub(in crate::database) fn park(&mut self, cx: &mut Context, key: &Bytes, parked: Parked) {
         if self.freeze.is_frozen() {
             self.frozen_queue.push_back(parked);
             return;
@@ -150,7 +150,11 @@ impl Db {
 
     /// The lock of a chain is held for us: serve its queue. The caller gives back what must go on
     /// through the ordinary entry functions.
-    pub(super) fn begin_serving(&mut self, cx: &mut Context, chain: u32) -> VecDeque<Parked> {
+    pub(in crate::database) fn begin_serving(
+        &mut self,
+        cx: &mut Context,
+        chain: u32,
+    ) -> VecDeque<Parked> {
         let Some(wait) = self.waits.get_mut(&chain) else {
             return VecDeque::new();
         };
@@ -167,7 +171,7 @@ impl Db {
     }
 
     /// The queue has been served; lets the lock go, or keeps the wait when more has been parked.
-    pub(super) fn end_serving(&mut self, cx: &mut Context, chain: u32) {
+    pub(in crate::database) fn end_serving(&mut self, cx: &mut Context, chain: u32) {
         self.serving = None;
         if let Some(wait) = self.waits.remove(&chain) {
             self.table.unmark(&wait.key);
@@ -182,7 +186,11 @@ impl Db {
     }
 
     /// A lock could not be had: the queue is tried again without it, and parks again if need be.
-    pub(super) fn wait_failed(&mut self, cx: &mut Context, chain: u32) -> VecDeque<Parked> {
+    pub(in crate::database) fn wait_failed(
+        &mut self,
+        cx: &mut Context,
+        chain: u32,
+    ) -> VecDeque<Parked> {
         cx.count(|s| s.lock_failed());
         self.counters.lock_failed();
         let wait = self.waits.remove(&chain);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ctdb_protocol::id::{ClientId, ReqId};
 
-use super::call::Call;
+use crate::database::record::call::Call;
 
 /// Those of one database.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
+pub(in crate::database) struct Calls {
     by_number: BTreeMap<ReqId, Call>,
     of_client: BTreeMap<ClientId, BTreeSet<ReqId>>,
 }
@@ -16,18 +16,18 @@ pub(super) struct Calls {
 impl Calls {
     /// Looks one up.
     #[must_use]
-    pub(super) fn get(&self, reqid: ReqId) -> Option<&Call> {
+    pub(in crate::database) fn get(&self, reqid: ReqId) -> Option<&Call> {
         self.by_number.get(&reqid)
     }
 
     /// Adds one.
-    pub(super) fn insert(&mut self, reqid: ReqId, call: Call) {
+    pub(in crate::database) fn insert(&mut self, reqid: ReqId, call: Call) {
         self.of_client.entry(call.client).or_default().insert(reqid);
         self.by_number.insert(reqid, call);
     }
 
     /// Takes one out.
-    pub(super) fn remove(&mut self, reqid: ReqId) -> Option<Call> {
+    pub(in crate::database) fn remove(&mut self, reqid: ReqId) -> Option<Call> {
         let call = self.by_number.remove(&reqid)?;
         if let Some(numbers) = self.of_client.get_mut(&call.client) {
             numbers.remove(&reqid);
@@ -40,20 +40,20 @@ impl Calls {
 
     /// The numbers of a client's calls, ascending.
     #[must_use]
-    pub(super) fn of_client(&self, client: ClientId) -> Vec<ReqId> {
+    pub(in crate::database) fn of_client(&self, client: ClientId) -> Vec<ReqId> {
         let numbers = self.of_client.get(&client).into_iter().flatten();
         numbers.copied().collect()
     }
 
     /// Takes all, ascending.
-    pub(super) fn take_all(&mut self) -> BTreeMap<ReqId, Call> {
+    pub(in crate::database) fn take_all(&mut self) -> BTreeMap<ReqId, Call> {
         self.of_client.clear();
         std::mem::take(&mut self.by_number)
     }
 
     /// How many there are.
     #[must_use]
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::database) fn len(&self) -> usize {
         self.by_number.len()
     }
 }

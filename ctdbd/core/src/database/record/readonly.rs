@@ -12,14 +12,14 @@ use ctdb_protocol::id::{ClientId, Pnn, ReqId};
 use ctdb_protocol::packet::{Header, Packet, ReplyCall};
 use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, RecordFlags};
 
-use super::Db;
-use super::call::with_header;
-use super::packet::RecordPacket;
-use super::record::{Record, read, split, write};
-use super::wait::{Access, Parked};
-use super::{Asked, Due};
 use crate::context::Context;
 use crate::context::{self, About};
+use crate::database::Db;
+use crate::database::record::call::with_header;
+use crate::database::record::local::{Record, read, split, write};
+use crate::database::record::packet::RecordPacket;
+use crate::database::record::wait::{Access, Parked};
+use crate::database::{Asked, Due};
 use crate::timer::TimerId;
 
 /// How long calls wait after a revoke that failed, and readers after one that did not.
@@ -27,7 +27,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Copies that are being called back.
 #[derive(Debug, Default)]
-pub(super) struct Revokes {
+pub(in crate::database) struct Revokes {
     last: u64,
     active: BTreeMap<Bytes, Revoke>,
     delayed: BTreeMap<u64, Vec<Parked>>,
@@ -49,7 +49,12 @@ struct Revoke {
 impl Db {
     /// Clears up a record whose revoke is complete; true when one is under way, so that the call has
     /// to wait. The lock is held.
-    pub(super) fn revoking(&mut self, cx: &mut Context, key: &Bytes, record: &mut Record) -> bool {
+    pub(in crate::database) fn revoking(
+        &mut self,
+        cx: &mut Context,
+        key: &Bytes,
+        record: &mut Record,
+    ) -> bool {
         if record
             .header
             .flags
@@ -90,7 +95,7 @@ impl Db {
 
     /// A call wants to change a record of which there are copies: call them back. True when the call
     /// has to wait. The lock is held.
-    pub(super) fn revoke_if_needed(
+    pub(in crate::database) fn revoke_if_needed(
         &mut self,
         cx: &mut Context,
         key: &Bytes,
@@ -168,7 +173,7 @@ impl Db {
     }
 
     /// Keeps a call until the revoke of its key has ended.
-    pub(super) fn defer_to_revoke(
+    pub(in crate::database) fn defer_to_revoke(
         &mut self,
         cx: &mut Context,
         key: &Bytes,
@@ -182,7 +187,13 @@ impl Db {
     }
 
     /// A holder has answered, or cannot.
-    pub(super) fn revoke_answered(&mut self, cx: &mut Context, id: u64, node: Pnn, status: i32) {
+    pub(in crate::database) fn revoke_answered(
+        &mut self,
+        cx: &mut Context,
+        id: u64,
+        node: Pnn,
+        status: i32,
+    ) {
         let Some((key, revoke)) = self.revokes.active.iter_mut().find(|(_, r)| r.id == id) else {
             return;
         };
@@ -200,7 +211,7 @@ impl Db {
     }
 
     /// The holders have not all answered in time.
-    pub(super) fn revoke_timed_out(&mut self, cx: &mut Context, id: u64) {
+    pub(in crate::database) fn revoke_timed_out(&mut self, cx: &mut Context, id: u64) {
         let Some((key, revoke)) = self.revokes.active.iter_mut().find(|(_, r)| r.id == id) else {
             return;
         };
@@ -215,7 +226,7 @@ impl Db {
     }
 
     /// All holders have answered: note the outcome in the record, let the waiting calls go on.
-    pub(super) fn revoke_end(&mut self, cx: &mut Context, key: &Bytes) {
+    pub(in crate::database) fn revoke_end(&mut self, cx: &mut Context, key: &Bytes) {
         if self
             .revokes
             .active
@@ -287,14 +298,14 @@ impl Db {
     }
 
     /// Calls that had to wait longer go on.
-    pub(super) fn revoke_replay(&mut self, cx: &mut Context, id: u64) {
+    pub(in crate::database) fn revoke_replay(&mut self, cx: &mut Context, id: u64) {
         for parked in self.revokes.delayed.remove(&id).unwrap_or_default() {
             cx.later(self.id, parked);
         }
     }
 
     /// Gives a read-only copy to the node that asks. The lock is held.
-    pub(super) fn delegate(
+    pub(in crate::database) fn delegate(
         &mut self,
         cx: &mut Context,
         header: &Header,
@@ -357,7 +368,12 @@ impl Db {
     }
 
     /// The answer to a call of a local client has come.
-    pub(super) fn call_answered(&mut self, cx: &mut Context, header: Header, reply: ReplyCall) {
+    pub(in crate::database) fn call_answered(
+        &mut self,
+        cx: &mut Context,
+        header: Header,
+        reply: ReplyCall,
+    ) {
         if self.keep_copy(cx, &header, &reply) {
             self.complete(cx, header.reqid, reply.status, reply.data);
         }
@@ -420,7 +436,7 @@ impl Db {
     }
 
     /// A recovery has replaced all records: nobody holds a copy any more.
-    pub(super) fn forget_delegations(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn forget_delegations(&mut self, cx: &mut Context) {
         if !self.readonly {
             return;
         }

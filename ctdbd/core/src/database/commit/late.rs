@@ -13,11 +13,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use ctdb_protocol::id::{DbId, Generation};
 
-use super::Databases;
-use super::Due;
 use crate::cluster;
 use crate::context::Context;
 use crate::control::Asker;
+use crate::database::Databases;
+use crate::database::Due;
 use crate::effect::Ticket;
 use crate::timer::TimerId;
 
@@ -38,7 +38,7 @@ struct Late {
 
 /// The updates that are kept.
 #[derive(Debug, Default)]
-pub(super) struct LateUpdates {
+pub(in crate::database) struct LateUpdates {
     last: u64,
     kept: BTreeMap<u64, Late>,
     /// Parts of commits that were kept and are being stored.
@@ -50,7 +50,7 @@ pub(super) struct LateUpdates {
 impl Databases {
     /// Keeps an UPDATE_RECORD that came during a recovery, if the recovery is done with its database.
     /// False: it is not, refuse the update.
-    pub(super) fn keep_late(
+    pub(in crate::database) fn keep_late(
         &mut self,
         cx: &mut Context,
         asker: Asker,
@@ -79,7 +79,7 @@ impl Databases {
     }
 
     /// This node has left the recovery: what was kept is done, and then the cluster service hears of it.
-    pub(super) fn leave_recovery(&mut self, cx: &mut Context, leader: Asker) {
+    pub(in crate::database) fn leave_recovery(&mut self, cx: &mut Context, leader: Asker) {
         self.serve_late(cx);
         self.late.leaders.push(leader);
         if self.late.storing.is_empty() {
@@ -90,14 +90,14 @@ impl Databases {
     }
 
     /// An update has been carried out or given up.
-    pub(super) fn update_ended(&mut self, cx: &mut Context, ticket: Ticket) {
+    pub(in crate::database) fn update_ended(&mut self, cx: &mut Context, ticket: Ticket) {
         if self.late.storing.remove(&ticket) && self.late.storing.is_empty() {
             self.late_stored(cx);
         }
     }
 
     /// Every kept commit is stored, or they take too long.
-    pub(super) fn late_stored(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn late_stored(&mut self, cx: &mut Context) {
         self.late.storing.clear();
         for leader in std::mem::take(&mut self.late.leaders) {
             cx.post(cluster::Letter::LeftRecovery(leader));
@@ -126,7 +126,7 @@ impl Databases {
     }
 
     /// The recovery does not end: the sender decides.
-    pub(super) fn late_expired(&mut self, cx: &mut Context, number: u64) {
+    pub(in crate::database) fn late_expired(&mut self, cx: &mut Context, number: u64) {
         if let Some(late) = self.late.kept.remove(&number) {
             cx.info("records cannot be updated while a recovery is under way");
             cx.reply_status(late.asker, -1);

@@ -8,17 +8,17 @@ use ctdb_protocol::id::{DbId, ReqId};
 use ctdb_protocol::packet::{Header, ReplyDmaster, ReqDmaster};
 use ctdb_protocol::types::{CallFlags, LtdbHeader, RecordFlags};
 
-use super::Db;
-use super::call::refuse;
-use super::packet::RecordPacket;
-use super::record::Record;
-use super::wait::{Access, Parked};
 use crate::cluster;
 use crate::context::Context;
+use crate::database::Db;
+use crate::database::record::call::refuse;
+use crate::database::record::local::Record;
+use crate::database::record::packet::RecordPacket;
+use crate::database::record::wait::{Access, Parked};
 
 impl Db {
     /// The old dmaster of a record hands it to this node, its lmaster.
-    pub(super) fn dmaster_from_node(
+    pub(in crate::database) fn dmaster_from_node(
         &mut self,
         cx: &mut Context,
         header: Header,
@@ -106,7 +106,7 @@ impl Db {
     }
 
     /// The lmaster has made this node dmaster.
-    pub(super) fn dmaster_granted(
+    pub(in crate::database) fn dmaster_granted(
         &mut self,
         cx: &mut Context,
         header: Header,

@@ -4,6 +4,9 @@
 //! outcome is decided by a recovery, which takes the copy with the highest sequence number as a whole;
 //! the client is answered when it ends. Answers to upstream's `ctdb_persistent.c`.
 
+pub(in crate::database) mod late;
+pub mod update;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -12,13 +15,13 @@ use ctdb_protocol::control::UpdateRecord;
 use ctdb_protocol::id::{ClientId, DbId, Generation, Pnn};
 use ctdb_protocol::types::MarshallBuffer;
 
-use super::update::Rule;
-use super::{Asked, Awaited, Due};
-use super::{Databases, Db};
 use crate::cluster;
 use crate::context::Context;
 use crate::context::{self, About};
 use crate::control::Asker;
+use crate::database::commit::update::Rule;
+use crate::database::{Asked, Awaited, Due};
+use crate::database::{Databases, Db};
 use crate::effect::{Effect, LogLevel, Ticket};
 use crate::statistics::add_latency;
 use crate::timer::TimerId;
@@ -31,7 +34,7 @@ const TRIES: u32 = 20;
 
 /// A commit under way.
 #[derive(Debug)]
-pub(super) struct Commit {
+pub(in crate::database) struct Commit {
     id: u64,
     asker: Asker,
     /// The cluster's generation when it began.
@@ -49,7 +52,7 @@ pub(super) struct Commit {
 
 /// An UPDATE_RECORD that a helper is carrying out.
 #[derive(Debug)]
-pub(super) struct Updating {
+pub(in crate::database) struct Updating {
     /// Who is to be told.
     asker: Asker,
     /// The database's name, for the log.
@@ -62,7 +65,7 @@ pub(super) struct Updating {
 
 impl Databases {
     /// TRANS3_COMMIT of a local client; false when it is refused.
-    pub(super) fn commit(
+    pub(in crate::database) fn commit(
         &mut self,
         cx: &mut Context,
         asker: Asker,
@@ -159,7 +162,7 @@ impl Databases {
     }
 
     /// A node has answered its part of a commit.
-    pub(super) fn commit_answered(
+    pub(in crate::database) fn commit_answered(
         &mut self,
         cx: &mut Context,
         id: DbId,
@@ -201,7 +204,13 @@ impl Databases {
 
     /// A node that refused its part of a commit is asked again. Storing the same records twice does
     /// no harm.
-    pub(super) fn commit_again(&mut self, cx: &mut Context, id: DbId, commit_id: u64, node: Pnn) {
+    pub(in crate::database) fn commit_again(
+        &mut self,
+        cx: &mut Context,
+        id: DbId,
+        commit_id: u64,
+        node: Pnn,
+    ) {
         let Some(db) = self.undecided(cx, id, commit_id) else {
             return;
         };
@@ -224,7 +233,12 @@ impl Databases {
     }
 
     /// ControlTimeout is over for a commit.
-    pub(super) fn commit_timed_out(&mut self, cx: &mut Context, id: DbId, commit_id: u64) {
+    pub(in crate::database) fn commit_timed_out(
+        &mut self,
+        cx: &mut Context,
+        id: DbId,
+        commit_id: u64,
+    ) {
         let Some(db) = self.undecided(cx, id, commit_id) else {
             return;
         };
@@ -240,7 +254,7 @@ impl Databases {
     /// databases were recovered, while other nodes were still on their way out of the recovery, goes on:
     /// the client would find its own copy changed, take that for the recovery's work, and let go of a
     /// lock while nodes still lack the change.
-    pub(super) fn end_commits_cut_off(&mut self, cx: &mut Context) {
+    pub(in crate::database) fn end_commits_cut_off(&mut self, cx: &mut Context) {
         let current = cx.generation();
         for db in self.map.values_mut() {
             let cut_off = |commit: &&Commit| commit.failed || commit.generation != current;
@@ -257,7 +271,7 @@ impl Databases {
     }
 
     /// UPDATE_RECORD of any node; false when it is refused.
-    pub(super) fn update(
+    pub(in crate::database) fn update(
         &mut self,
         cx: &mut Context,
         asker: Asker,
@@ -275,7 +289,7 @@ impl Databases {
     }
 
     /// Has a helper carry an update out. None: it is refused.
-    pub(super) fn begin_update(
+    pub(in crate::database) fn begin_update(
         &mut self,
         cx: &mut Context,
         asker: Asker,
@@ -342,7 +356,7 @@ impl Databases {
     }
 
     /// An update has taken longer than ControlTimeout.
-    pub(super) fn update_timed_out(&mut self, cx: &mut Context, ticket: Ticket) {
+    pub(in crate::database) fn update_timed_out(&mut self, cx: &mut Context, ticket: Ticket) {
         cx.settle(ticket);
         if let Some(updating) = self.updates.remove(&ticket) {
             cx.count(|s| s.pending_childwrite_calls = s.pending_childwrite_calls.saturating_sub(1));
@@ -364,7 +378,7 @@ impl Db {
     }
 
     /// The client of a commit has gone: a recovery decides.
-    pub(super) fn abandon_commit(&mut self, cx: &mut Context, client: ClientId) {
+    pub(in crate::database) fn abandon_commit(&mut self, cx: &mut Context, client: ClientId) {
         if self
             .commit
             .as_ref()
