@@ -27,7 +27,7 @@ use crate::database::record::local::{HEADER_SIZE, read};
 use crate::database::record::wait::Parked;
 use crate::effect::{Effect, LogLevel, ScanFilter, Ticket};
 use crate::statistics::add_latency;
-use crate::store::{StoreResult, TryLock};
+use crate::store::StoreResult;
 use crate::timer::TimerId;
 
 /// Records that one slice works on.
@@ -458,12 +458,13 @@ impl Run {
 
     /// Decides what has to happen to one emptied record.
     fn sort(&mut self, cx: &mut Context, db: &mut Db, key: Bytes, header: LtdbHeader) {
-        if !lock(cx, db, &key) {
-            return;
-        }
-        let usable = stored_empty(db, &key)
-            .is_some_and(|stored| stored.dmaster == cx.pnn() && stored.rsn == header.rsn);
-        if usable {
+        // A record in use is left for a later run.
+        db.if_free(cx, &key, |db, cx| {
+            let usable = stored_empty(db, &key)
+                .is_some_and(|stored| stored.dmaster == cx.pnn() && stored.rsn == header.rsn);
+            if !usable {
+                return;
+            }
             let lmaster = db.lmaster(cx, &key);
             if lmaster != Some(cx.pnn()) {
                 if let Some(lmaster) = lmaster {
@@ -474,8 +475,7 @@ impl Run {
             } else if let Err(error) = db.delete(&key) {
                 cx.error(format!("{}: cannot delete a record: {error}", db.name));
             }
-        }
-        db.unlock(&key);
+        });
     }
 
     fn tell_lmasters(&mut self, cx: &mut Context) {
@@ -530,15 +530,11 @@ fn finish(cx: &mut Context, db: &mut Db, run: Run) {
 
 /// Calls an emptied record to this node, its lmaster. `None` when there is nothing to call.
 fn fetch(cx: &mut Context, db: &mut Db, key: &Bytes) -> Option<ReqId> {
-    if !lock(cx, db, key) {
-        return None;
-    }
-    let elsewhere = read(db.table.as_ref(), key)
-        .ok()
-        .flatten()
-        .is_some_and(|record| record.header.dmaster != cx.pnn());
-    db.unlock(key);
-    if !elsewhere {
+    let elsewhere = db.if_free(cx, key, |db, cx| {
+        let record = read(db.table.as_ref(), key).ok().flatten();
+        record.is_some_and(|record| record.header.dmaster != cx.pnn())
+    });
+    if elsewhere != Some(true) {
         return None;
     }
     let reqid = cx.next_reqid();
@@ -560,21 +556,6 @@ fn fetch(cx: &mut Context, db: &mut Db, key: &Bytes) -> Option<ReqId> {
     Some(reqid)
 }
 
-/// Tries for a record's lock; a record in use is left for a later run.
-fn lock(cx: &mut Context, db: &mut Db, key: &Bytes) -> bool {
-    match db.table.try_lock(key) {
-        Ok(TryLock::Held) => true,
-        Ok(TryLock::Busy) => false,
-        Err(error) => {
-            cx.error(format!(
-                "{}: cannot lock a record to vacuum it: {error}",
-                db.name
-            ));
-            false
-        }
-    }
-}
-
 /// The header of a record that has no data.
 fn stored_empty(db: &Db, key: &[u8]) -> Option<LtdbHeader> {
     let record = read(db.table.as_ref(), key).ok().flatten()?;
@@ -583,21 +564,19 @@ fn stored_empty(db: &Db, key: &[u8]) -> Option<LtdbHeader> {
 
 /// All others have deleted their copies: delete ours, if nothing has changed.
 fn delete_here(cx: &mut Context, db: &mut Db, key: &Bytes, header: &LtdbHeader) {
-    if !lock(cx, db, key) {
-        return;
-    }
-    let unchanged = stored_empty(db, key).is_some_and(|stored| {
-        stored.dmaster == cx.pnn()
-            && stored.rsn == header.rsn
-            && !stored.flags.intersects(RecordFlags::RO_FLAGS)
+    db.if_free(cx, key, |db, cx| {
+        let unchanged = stored_empty(db, key).is_some_and(|stored| {
+            stored.dmaster == cx.pnn()
+                && stored.rsn == header.rsn
+                && !stored.flags.intersects(RecordFlags::RO_FLAGS)
+        });
+        if unchanged
+            && db.lmaster(cx, key) == Some(cx.pnn())
+            && let Err(error) = db.delete(key)
+        {
+            cx.error(format!("{}: cannot delete a record: {error}", db.name));
+        }
     });
-    if unchanged
-        && db.lmaster(cx, key) == Some(cx.pnn())
-        && let Err(error) = db.delete(key)
-    {
-        cx.error(format!("{}: cannot delete a record: {error}", db.name));
-    }
-    db.unlock(key);
 }
 
 impl Db {
@@ -613,25 +592,22 @@ impl Db {
             return false;
         };
         let key = Bytes::copy_from_slice(record.key);
-        if record.data.len() != HEADER_SIZE
-            || self.lmaster(cx, &key) == Some(cx.pnn())
-            || !lock(cx, self, &key)
-        {
+        if record.data.len() != HEADER_SIZE || self.lmaster(cx, &key) == Some(cx.pnn()) {
             return false;
         }
-        let gone = match read(self.table.as_ref(), &key) {
+        let gone = self.if_free(cx, &key, |db, cx| match read(db.table.as_ref(), &key) {
             Ok(Some(stored)) => {
                 let flags = stored.header.flags | given.flags;
                 let may = stored.header.rsn <= given.rsn
                     && !flags.intersects(RecordFlags::RO_FLAGS)
                     && stored.header.dmaster != cx.pnn();
-                may && self.delete(&key).is_ok()
+                may && db.delete(&key).is_ok()
             }
             // Absent, or shorter than a header: corrupt, hence deleted.
-            Ok(None) => self.delete(&key).is_ok(),
+            Ok(None) => db.delete(&key).is_ok(),
             Err(_) => false,
-        };
-        self.unlock(&key);
+        });
+        let gone = gone == Some(true);
         if gone {
             self.unschedule(&key);
         }

@@ -15,7 +15,7 @@ use crate::database::Asked;
 use crate::database::Db;
 use crate::database::record::local::Record;
 use crate::database::record::packet::RecordPacket;
-use crate::database::record::wait::{Access, Parked};
+use crate::database::record::wait::{Locked, Parked};
 use crate::effect::LogLevel;
 use crate::statistics::{Counting, add_latency};
 use crate::store::StoreResult;
@@ -33,6 +33,14 @@ pub(in crate::database) struct Call {
     pub wanted: CallFunction,
     /// When it was accepted, monotonic microseconds.
     pub since_us: u64,
+}
+
+/// How far a client's call has come.
+enum Served {
+    /// It is answered, or on its way to another node.
+    Taken,
+    /// It waits for something, and comes back.
+    PutOff,
 }
 
 /// What a call function gives back.
@@ -61,97 +69,93 @@ impl Db {
         cx: &mut Context,
         client: ClientId,
         reqid: ReqId,
-        mut call: ReqCall,
+        call: ReqCall,
     ) {
         cx.count(|s| {
             s.total_calls += 1;
             s.pending_calls += 1;
         });
         let key = call.key.clone();
-        match self.try_access(cx, &key) {
-            Access::Locked => {}
-            Access::Wait => {
-                cx.count(Counting::call_left);
-                return self.park(
-                    cx,
-                    &key,
-                    Parked::Client {
-                        client,
-                        reqid,
-                        call,
-                    },
-                );
-            }
-            Access::Failed => {
-                cx.count(Counting::call_left);
-                return refuse_client(cx, client, reqid, "the record cannot be locked");
-            }
-        }
-        if cx.tunables().fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
-            cx.count(Counting::call_left);
-            return self.unlock(&key);
-        }
-        let mut record = match self.fetch(cx, &key) {
-            Ok(record) => record,
-            Err(error) => {
-                cx.count(Counting::call_left);
-                self.unlock(&key);
-                cx.error(format!(
-                    "{}: cannot read a record for a client: {error}",
-                    self.name
-                ));
-                refuse_client(cx, client, reqid, "the record cannot be read");
-                return;
-            }
+        let park = |_: &Self, call| Parked::Client {
+            client,
+            reqid,
+            call,
         };
+        let served = self.with_lock(cx, &key, call, park, |db, cx, call| {
+            db.serve_client(cx, client, reqid, call)
+        });
+        let refusal = match served {
+            Locked::Done(Ok(Served::Taken)) => return,
+            Locked::Done(Ok(Served::PutOff)) | Locked::Parked => None,
+            Locked::Done(Err(text)) => Some(text),
+            Locked::Failed => Some("the record cannot be locked"),
+        };
+        cx.count(Counting::call_left);
+        if let Some(text) = refusal {
+            refuse_client(cx, client, reqid, text);
+        }
+    }
+
+    /// Serves a local client's call; the lock is held.
+    ///
+    /// # Errors
+    /// What the client is told.
+    fn serve_client(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reqid: ReqId,
+        mut call: ReqCall,
+    ) -> Result<Served, &'static str> {
+        if cx.tunables().fetch_collapse() != 0 && self.collapse(client, reqid, &call) {
+            return Ok(Served::PutOff);
+        }
+        let key = call.key.clone();
+        let mut record = self.fetch(cx, &key).map_err(|error| {
+            cx.error(format!(
+                "{}: cannot read a record for a client: {error}",
+                self.name
+            ));
+            "the record cannot be read"
+        })?;
         if !self.readonly {
             call.flags.remove(CallFlags::WANT_READONLY);
         }
         let wants_readonly = call.flags.contains(CallFlags::WANT_READONLY);
+        let here = record.header.dmaster == cx.pnn();
         if self.revoking(cx, &key, &mut record)
-            || (record.header.dmaster == cx.pnn()
-                && self.revoke_if_needed(cx, &key, &mut record, wants_readonly))
+            || (here && self.revoke_if_needed(cx, &key, &mut record, wants_readonly))
         {
-            cx.count(Counting::call_left);
-            self.unlock(&key);
-            return self.defer_to_revoke(
-                cx,
-                &key,
-                Parked::Client {
-                    client,
-                    reqid,
-                    call,
-                },
-                wants_readonly,
-            );
+            let parked = Parked::Client {
+                client,
+                reqid,
+                call,
+            };
+            self.defer_to_revoke(cx, &key, parked, wants_readonly);
+            return Ok(Served::PutOff);
         }
         let wanted = call.callid;
         if wants_readonly {
             call.callid = CallFunction::FETCH_WITH_HEADER;
         }
-        let since_us = cx.now().monotonic_us;
-        let state = Call {
+        let call = Call {
             client,
             client_reqid: reqid,
             request: call,
             wanted,
-            since_us,
+            since_us: cx.now().monotonic_us,
         };
-        if record.header.dmaster == cx.pnn() {
-            let done = self.run(cx, &key, &mut record, state.request.callid);
-            self.unlock(&key);
-            match done {
-                Ok(result) => self.answer(cx, &state, 0, result),
-                Err(error) => {
-                    cx.count(Counting::call_left);
-                    cx.error(format!("{}: cannot run a call: {error}", self.name));
-                    refuse_client(cx, client, reqid, "the record cannot be written");
-                }
-            }
-        } else {
-            self.unlock(&key);
-            self.send_call(cx, record.header.dmaster, state);
+        if record.header.dmaster != cx.pnn() {
+            self.send_call(cx, record.header.dmaster, call);
+            return Ok(Served::Taken);
         }
+        let run = self.run(cx, &key, &mut record, call.request.callid);
+        let result = run.map_err(|error| {
+            cx.error(format!("{}: cannot run a call: {error}", self.name));
+            "the record cannot be written"
+        })?;
+        self.answer(cx, &call, 0, result);
+        Ok(Served::Taken)
     }
 
     /// Runs a call function here, where the record is. The record is written back even unchanged:
@@ -289,95 +293,75 @@ impl Db {
         &mut self,
         cx: &mut Context,
         header: Header,
-        mut call: ReqCall,
+        call: ReqCall,
     ) {
         let key = call.key.clone();
         if self.sticky && self.sticky_keys.pinned(&key) {
             return self.sticky_keys.hold(&key, header, call);
         }
-        match self.try_access(cx, &key) {
-            Access::Locked => {}
-            Access::Wait => {
-                let generation = self.generation;
-                let parked = Parked::Node {
-                    header,
-                    packet: RecordPacket::Call(call),
-                    generation,
-                };
-                return self.park(cx, &key, parked);
-            }
-            Access::Failed => return refuse(cx, &header, "ltdb fetch failed in ctdb_request_call"),
-        }
-        let mut record = match self.fetch(cx, &key) {
-            Ok(record) => record,
-            Err(error) => {
-                self.unlock(&key);
-                cx.error(format!(
-                    "{}: cannot read a record for node {}: {error}",
-                    self.name, header.srcnode
-                ));
-                return refuse(cx, &header, "ltdb fetch failed in ctdb_request_call");
-            }
+        let park = |db: &Self, call| db.waiting(header, RecordPacket::Call(call));
+        let served = self.with_lock(cx, &key, call, park, |db, cx, call| {
+            db.serve_node(cx, header, call)
+        });
+        let refusal = match served {
+            Locked::Done(Ok(())) | Locked::Parked => return,
+            Locked::Done(Err(text)) => text,
+            Locked::Failed => "ltdb fetch failed in ctdb_request_call",
         };
+        refuse(cx, &header, refusal);
+    }
+
+    /// Serves a node's call; the lock is held.
+    ///
+    /// # Errors
+    /// What the node is told.
+    fn serve_node(
+        &mut self,
+        cx: &mut Context,
+        header: Header,
+        mut call: ReqCall,
+    ) -> Result<(), &'static str> {
+        let key = call.key.clone();
+        let mut record = self.fetch(cx, &key).map_err(|error| {
+            cx.error(format!(
+                "{}: cannot read a record for node {}: {error}",
+                self.name, header.srcnode
+            ));
+            "ltdb fetch failed in ctdb_request_call"
+        })?;
         if !self.readonly {
             call.flags.remove(CallFlags::WANT_READONLY);
         }
         let wants_readonly = call.flags.contains(CallFlags::WANT_READONLY);
-        if self.revoking(cx, &key, &mut record) {
-            self.unlock(&key);
-            let generation = self.generation;
-            let parked = Parked::Node {
-                header,
-                packet: RecordPacket::Call(call),
-                generation,
-            };
-            return self.defer_to_revoke(cx, &key, parked, wants_readonly);
+        let revoking = self.revoking(cx, &key, &mut record);
+        let copies = RecordFlags::RO_HAVE_DELEGATIONS;
+        if !revoking && record.header.dmaster != cx.pnn() && !record.header.flags.contains(copies) {
+            self.redirect(cx, header, call, record.header.dmaster);
+            return Ok(());
         }
-        if record.header.dmaster != cx.pnn()
-            && !record
-                .header
-                .flags
-                .contains(RecordFlags::RO_HAVE_DELEGATIONS)
-        {
-            self.unlock(&key);
-            return self.redirect(cx, header, call, record.header.dmaster);
-        }
-        if self.revoke_if_needed(cx, &key, &mut record, wants_readonly) {
-            self.unlock(&key);
-            let generation = self.generation;
-            let parked = Parked::Node {
-                header,
-                packet: RecordPacket::Call(call),
-                generation,
-            };
-            return self.defer_to_revoke(cx, &key, parked, wants_readonly);
+        if revoking || self.revoke_if_needed(cx, &key, &mut record, wants_readonly) {
+            let parked = self.waiting(header, RecordPacket::Call(call));
+            self.defer_to_revoke(cx, &key, parked, wants_readonly);
+            return Ok(());
         }
         if wants_readonly && call.callid == CallFunction::FETCH_WITH_HEADER {
             self.delegate(cx, &header, &key, &mut record);
-            return self.unlock(&key);
+            return Ok(());
         }
         self.count_hops(cx, &key, call.hopcount);
         if header.srcnode != cx.pnn() {
             self.hand_over(cx, &header, &key, &mut record);
-            return self.unlock(&key);
+            return Ok(());
         }
-        let done = self.run(cx, &key, &mut record, call.callid);
-        self.unlock(&key);
-        match done {
-            Ok(data) => {
-                let (own, generation) = (cx.pnn(), self.generation);
-                cx.send(
-                    own,
-                    header.reqid,
-                    generation,
-                    &Packet::ReplyCall(ReplyCall { status: 0, data }),
-                );
-            }
-            Err(error) => {
-                cx.error(format!("{}: cannot run a call: {error}", self.name));
-                refuse(cx, &header, "ltdb store failed in ctdb_request_call");
-            }
-        }
+        let run = self.run(cx, &key, &mut record, call.callid);
+        let data = run.map_err(|error| {
+            cx.error(format!("{}: cannot run a call: {error}", self.name));
+            "ltdb store failed in ctdb_request_call"
+        })?;
+        let (own, generation) = (cx.pnn(), self.generation);
+        let answer = Packet::ReplyCall(ReplyCall { status: 0, data });
+        cx.send(own, header.reqid, generation, &answer);
+        Ok(())
     }
 
     /// The record is elsewhere: the call goes on, in the name of the node that made it.

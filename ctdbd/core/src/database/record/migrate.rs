@@ -14,7 +14,7 @@ use crate::database::Db;
 use crate::database::record::call::refuse;
 use crate::database::record::local::Record;
 use crate::database::record::packet::RecordPacket;
-use crate::database::record::wait::{Access, Parked};
+use crate::database::record::wait::Locked;
 
 impl Db {
     /// The old dmaster of a record hands it to this node, its lmaster.
@@ -25,27 +25,21 @@ impl Db {
         request: ReqDmaster,
     ) {
         let key = request.key.clone();
-        match self.try_access(cx, &key) {
-            Access::Locked => {}
-            Access::Wait => {
-                let generation = self.generation;
-                let parked = Parked::Node {
-                    header,
-                    packet: RecordPacket::Dmaster(request),
-                    generation,
-                };
-                self.park(cx, &key, parked);
-                return;
-            }
-            Access::Failed => {
-                refuse(cx, &header, "cannot lock the record");
-                return;
-            }
+        let park = |db: &Self, request| db.waiting(header, RecordPacket::Dmaster(request));
+        let taken = self.with_lock(cx, &key, request, park, |db, cx, request| {
+            db.take_as_lmaster(cx, header, request);
+        });
+        if taken == Locked::Failed {
+            refuse(cx, &header, "cannot lock the record");
         }
+    }
+
+    /// The same; the lock is held.
+    fn take_as_lmaster(&mut self, cx: &mut Context, header: Header, request: ReqDmaster) {
+        let key = request.key.clone();
         let stored = match self.fetch(cx, &key) {
             Ok(stored) => stored,
             Err(error) => {
-                self.unlock(&key);
                 cx.error(format!(
                     "{}: cannot read a record that node {} gives away: {error}",
                     self.name, header.srcnode
@@ -54,7 +48,6 @@ impl Db {
             }
         };
         if self.lmaster(cx, &key) != Some(cx.pnn()) {
-            self.unlock(&key);
             cx.error(format!(
                 "{}: node {} gave a record to us, who are not its lmaster",
                 self.name, header.srcnode
@@ -79,7 +72,6 @@ impl Db {
                 header.reqid
             ));
             if !fresh {
-                self.unlock(&key);
                 return recovery_settles(cx, self.id);
             }
         }
@@ -102,7 +94,6 @@ impl Db {
         } else {
             self.send_dmaster_reply(cx, request.dmaster, header.reqid, &key, &mut record);
         }
-        self.unlock(&key);
     }
 
     /// The lmaster has made this node dmaster.
@@ -113,30 +104,18 @@ impl Db {
         reply: ReplyDmaster,
     ) {
         let key = reply.key.clone();
-        match self.try_access(cx, &key) {
-            Access::Locked => {}
-            Access::Wait => {
-                let generation = self.generation;
-                let parked = Parked::Node {
-                    header,
-                    packet: RecordPacket::Granted(reply),
-                    generation,
-                };
-                self.park(cx, &key, parked);
-                return;
-            }
-            Access::Failed => return,
-        }
-        let record = Record {
-            header: LtdbHeader {
-                rsn: reply.rsn,
-                flags: reply.record_flags.unwrap_or_default(),
-                ..LtdbHeader::default()
-            },
-            data: reply.data,
-        };
-        self.become_dmaster(cx, header.reqid, &key, record);
-        self.unlock(&key);
+        let park = |db: &Self, reply| db.waiting(header, RecordPacket::Granted(reply));
+        self.with_lock(cx, &key, reply, park, |db, cx, reply| {
+            let record = Record {
+                header: LtdbHeader {
+                    rsn: reply.rsn,
+                    flags: reply.record_flags.unwrap_or_default(),
+                    ..LtdbHeader::default()
+                },
+                data: reply.data,
+            };
+            db.become_dmaster(cx, header.reqid, &reply.key, record);
+        });
     }
 
     /// Stores the record as ours and runs the call that wanted it. The lock is held.

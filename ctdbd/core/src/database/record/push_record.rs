@@ -16,7 +16,7 @@ use crate::context::About;
 use crate::context::Context;
 use crate::control::Asker;
 use crate::database::record::local::{read, write};
-use crate::database::record::wait::{Access, Parked};
+use crate::database::record::wait::{Locked, Parked};
 use crate::database::{Asked, Due};
 use crate::database::{Databases, Db};
 use crate::store::StoreResult;
@@ -236,17 +236,17 @@ impl Db {
             // Not to be put off: the recovery waits for the client that waits for this.
             self.keep_frozen(cx.pnn(), &key, &push)
         } else {
-            match self.try_access(cx, &key) {
-                Access::Locked => {
-                    let stored = self.keep(cx.pnn(), &key, &push);
-                    self.unlock(&key);
-                    stored
-                }
-                Access::Wait => {
-                    let push = Box::new(push);
-                    return self.park(cx, &key, Parked::Pushed { asker, push });
-                }
-                Access::Failed => Err(crate::store::StoreError("it cannot be locked".to_owned())),
+            let park = |_: &Self, push| Parked::Pushed {
+                asker,
+                push: Box::new(push),
+            };
+            let kept = self.with_lock(cx, &key, push, park, |db, cx, push| {
+                db.keep(cx.pnn(), &key, &push)
+            });
+            match kept {
+                Locked::Done(stored) => stored,
+                Locked::Parked => return,
+                Locked::Failed => Err(crate::store::StoreError("it cannot be locked".to_owned())),
             }
         };
         match stored {

@@ -18,7 +18,7 @@ use crate::database::Db;
 use crate::database::record::call::with_header;
 use crate::database::record::local::{Record, read, split, write};
 use crate::database::record::packet::RecordPacket;
-use crate::database::record::wait::{Access, Parked};
+use crate::database::record::wait::{Locked, Parked};
 use crate::database::{Asked, Due};
 use crate::timer::TimerId;
 
@@ -235,17 +235,17 @@ impl Db {
         {
             return;
         }
-        match self.try_access(cx, key) {
-            Access::Locked => {}
-            Access::Wait => return self.park(cx, key, Parked::RevokeEnd { key: key.clone() }),
-            Access::Failed => {}
-        }
+        let park = |_: &Self, ()| Parked::RevokeEnd { key: key.clone() };
+        let noted = self.with_lock(cx, key, (), park, |db, cx, ()| db.note_revoke(cx, key));
+        let noted = match noted {
+            Locked::Done(noted) => noted,
+            Locked::Parked => return,
+            Locked::Failed => false,
+        };
         let Some(revoke) = self.revokes.active.remove(key) else {
-            return self.unlock(key);
+            return;
         };
         cx.disarm(revoke.timer);
-        let noted = self.note_revoke(cx, key, &revoke);
-        self.unlock(key);
         let mut later = Vec::new();
         for (parked, reader) in revoke.deferred {
             if noted && !reader {
@@ -261,12 +261,16 @@ impl Db {
     }
 
     /// True when the record is settled, so that the next writer need not wait.
-    fn note_revoke(&mut self, cx: &mut Context, key: &Bytes, revoke: &Revoke) -> bool {
+    fn note_revoke(&mut self, cx: &mut Context, key: &Bytes) -> bool {
+        let Some(revoke) = self.revokes.active.get(key) else {
+            return false;
+        };
+        let (rsn, failed) = (revoke.rsn, revoke.failed);
         let Ok(Some(mut record)) = read(self.table.as_ref(), key) else {
             return false;
         };
         let both = RecordFlags::RO_REVOKING_READONLY | RecordFlags::RO_HAVE_DELEGATIONS;
-        if record.header.rsn > revoke.rsn
+        if record.header.rsn > rsn
             || !record
                 .header
                 .flags
@@ -274,7 +278,7 @@ impl Db {
         {
             return false;
         }
-        if revoke.failed || !record.header.flags.contains(both) {
+        if failed || !record.header.flags.contains(both) {
             record
                 .header
                 .flags
@@ -286,7 +290,7 @@ impl Db {
         // Read-only flags, hence written as it is by the store rule as well.
         match write(self.table.as_mut(), key, &record.header, &record.data) {
             // After a failure the next try must not follow at once: it would fail as quickly.
-            Ok(()) => !revoke.failed,
+            Ok(()) => !failed,
             Err(error) => {
                 cx.error(format!(
                     "{}: cannot note the end of a revoke: {error}",
@@ -393,32 +397,17 @@ impl Db {
             return true;
         }
         let key = call.request.key.clone();
-        match self.try_access(cx, &key) {
-            Access::Locked => {}
-            Access::Wait => {
-                let generation = self.generation;
-                let packet = RecordPacket::Answer(reply.clone());
-                self.park(
-                    cx,
-                    &key,
-                    Parked::Node {
-                        header: *header,
-                        packet,
-                        generation,
-                    },
-                );
-                return false;
+        let packet = RecordPacket::Answer(reply.clone());
+        let park = |db: &Self, packet| db.waiting(*header, packet);
+        let kept = self.with_lock(cx, &key, packet, park, |db, cx, _| {
+            if let Err(error) = db.store_copy(cx, &key, copy, data) {
+                cx.error(format!(
+                    "{}: cannot store a read-only copy: {error}",
+                    db.name
+                ));
             }
-            Access::Failed => return true,
-        }
-        if let Err(error) = self.store_copy(cx, &key, copy, data) {
-            cx.error(format!(
-                "{}: cannot store a read-only copy: {error}",
-                self.name
-            ));
-        }
-        self.unlock(&key);
-        true
+        });
+        kept != Locked::Parked
     }
 
     fn store_copy(

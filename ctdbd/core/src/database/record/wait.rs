@@ -73,20 +73,73 @@ pub(in crate::database) struct Wait {
     pub queue: VecDeque<Parked>,
 }
 
-/// What a try for a record's lock gave.
+/// What became of something that had to be done under a record's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::database) enum Access {
-    /// The lock is held; [`Db::unlock`] it in the same turn.
-    Locked,
-    /// Park the packet with [`Db::park`].
-    Wait,
+pub(in crate::database) enum Locked<R> {
+    /// It was done, with this result.
+    Done(R),
+    /// It waits for the lock, and comes back by [`crate::database::Databases`]'s `go_on`.
+    Parked,
     /// The file is broken.
     Failed,
 }
 
+/// What a try for a record's lock gave.
+enum Access {
+    Locked,
+    Wait,
+    Failed,
+}
+
 impl Db {
+    /// Does `step` to `what` under the lock of a key, and gives the lock back. While somebody has it, or waits for it, or
+    /// the file is frozen, it waits as what `park` makes of it.
+    pub(in crate::database) fn with_lock<T, R>(
+        &mut self,
+        cx: &mut Context,
+        key: &Bytes,
+        what: T,
+        park: impl FnOnce(&Self, T) -> Parked,
+        step: impl FnOnce(&mut Self, &mut Context, T) -> R,
+    ) -> Locked<R> {
+        match self.try_access(cx, key) {
+            Access::Locked => {
+                let result = step(self, cx, what);
+                self.table.unlock(key);
+                Locked::Done(result)
+            }
+            Access::Wait => {
+                let parked = park(self, what);
+                self.park(cx, key, parked);
+                Locked::Parked
+            }
+            Access::Failed => Locked::Failed,
+        }
+    }
+
+    /// Does `step` under the lock of a key if nobody has it just now.
+    pub(in crate::database) fn if_free<R>(
+        &mut self,
+        cx: &mut Context,
+        key: &[u8],
+        step: impl FnOnce(&mut Self, &mut Context) -> R,
+    ) -> Option<R> {
+        match self.table.try_lock(key) {
+            Ok(TryLock::Held) => {
+                let result = step(self, cx);
+                self.table.unlock(key);
+                Some(result)
+            }
+            Ok(TryLock::Busy) => None,
+            Err(error) => {
+                cx.error(format!("{}: cannot lock a record: {error}", self.name));
+                None
+            }
+        }
+    }
+
     /// Tries for the lock of a key, behind those who wait for its chain already.
-    pub(in crate::database) fn try_access(&mut self, cx: &mut Context, key: &[u8]) -> Access {
+    fn try_access(&mut self, cx: &mut Context, key: &[u8]) -> Access {
         if self.freeze.is_frozen() {
             return Access::Wait;
         }
@@ -104,13 +157,17 @@ impl Db {
         }
     }
 
-    /// Gives the lock of [`Access::Locked`] back.
-    pub(in crate::database) fn unlock(&mut self, key: &[u8]) {
-        self.table.unlock(key);
+    /// A node's packet as it waits for something.
+    pub(in crate::database) fn waiting(&self, header: Header, packet: RecordPacket) -> Parked {
+        Parked::Node {
+            header,
+            packet,
+            generation: self.generation,
+        }
     }
 
     /// Puts a packet behind the lock of its key.
-    pub(in crate::database) fn park(&mut self, cx: &mut Context, key: &Bytes, parked: Parked) {
+    fn park(&mut self, cx: &mut Context, key: &Bytes, parked: Parked) {
         if self.freeze.is_frozen() {
             self.frozen_queue.push_back(parked);
             return;
