@@ -162,11 +162,15 @@ has_recovered() {
 
 # The C side of this row is there if the C test programs have been built (upstream/fetch built).
 row_lcp2() {
-	local program=$programs/ctdb_takeover_tests count
-	if [ "$1" = theirs ]; then
+	local program count
+	case "$1" in
+	theirs)
 		program=$(find "${CARGO_TARGET_DIR:-$top/target}/upstream/build" -path '*/bin/ctdb_takeover_tests' 2>/dev/null | head -n 1)
 		[ -n "$program" ] || return 0
-	fi
+		;;
+	before) program=$before/ctdb_takeover_tests ;;
+	ours) program=$programs/ctdb_takeover_tests ;;
+	esac
 	for count in 500 2000; do
 		[ "$1 $count" != "theirs 2000" ] || continue
 		lcp2 "$program" "$count"
