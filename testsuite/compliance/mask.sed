@@ -24,9 +24,6 @@ s/^[0-9]+$/NUMBER/
 s/^Usage: \[-\?YXjv\]/Usage: [-?YXv]/
 s/ \[-j\|--json\]//
 
-# our own commands
-/^  (pushrecord|health|locks|top|help|upgrade-check)  /d
-
 # C's daemon creates a record with this flag when it looks for one that is not there
 s/^flags: 0x00040000 AUTOMATIC$/flags: 0x00000000/
 # C's daemon leaves its socket behind
