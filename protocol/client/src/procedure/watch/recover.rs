@@ -22,8 +22,9 @@ impl<E: Environment> Watch<E> {
             return Ok(());
         }
         let done = self.recover_now(view).await;
+        let granted = self.state.borrow_mut().recoveries.end(Instant::now());
+        self.granted(&granted);
         let mut state = self.state.borrow_mut();
-        state.recoveries.end();
         if self.need_recovery.get() {
             let (attempts, pause) = state
                 .failed_recoveries

@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Watch;
+use super::operation::Operation;
+use super::{State, Watch};
 use crate::procedure::environment::{Environment, Level};
 use crate::procedure::leader::{Candidate, Input};
 use crate::{Client, ControlError, Message};
@@ -88,26 +89,14 @@ impl<E: Environment> Watch<E> {
                 }
             }),
             Srvid::DISABLE_TAKEOVER_RUNS => self.read(message, |ask: DisableMessage| {
-                let time = Duration::from_secs(ask.timeout_s.into());
-                let done = {
-                    let takeovers = &mut self.state.borrow_mut().takeovers;
-                    let done = takeovers.disable(Instant::now(), time);
-                    // A tool names a port for the answer.
-                    if done.is_ok() && ask.srvid == Srvid(0) {
-                        takeovers.disabled_by_leader();
-                    }
-                    done
-                };
-                self.disabled(&ask, done.is_ok());
+                self.disable(ask, |state| &mut state.takeovers);
+                // A tool names a port for the answer.
+                if ask.srvid == Srvid(0) {
+                    self.state.borrow_mut().takeovers.disabled_by_leader();
+                }
             }),
             Srvid::DISABLE_RECOVERIES => self.read(message, |ask: DisableMessage| {
-                let time = Duration::from_secs(ask.timeout_s.into());
-                let done = self
-                    .state
-                    .borrow_mut()
-                    .recoveries
-                    .disable(Instant::now(), time);
-                self.disabled(&ask, done.is_ok());
+                self.disable(ask, |state| &mut state.recoveries);
             }),
             Srvid::DISABLE_IP_CHECK => self.read(message, |seconds: u32| {
                 let time = Duration::from_secs(seconds.into());
@@ -163,11 +152,27 @@ impl<E: Environment> Watch<E> {
         i32::try_from(self.own.0).unwrap_or(-1)
     }
 
-    /// Answers a request that work be left for a while.
-    fn disabled(&self, ask: &DisableMessage, done: bool) {
-        let status = if done { self.own_status() } else { AGAIN };
+    /// Leaves a kind of work for a while; if it runs just now, once that has ended.
+    fn disable(&self, ask: DisableMessage, operation: impl Fn(&mut State) -> &mut Operation) {
+        let now = Instant::now();
+        let mut state = self.state.borrow_mut();
+        let operation = operation(&mut state);
+        let done = operation.disable(now, Duration::from_secs(ask.timeout_s.into()));
+        let waits = done.is_err() && ask.srvid != Srvid(0);
+        if waits && operation.disable_later(now, ask).is_ok() {
+            return;
+        }
+        drop(state);
+        let status = if done.is_ok() { self.own_status() } else { AGAIN };
         self.answer(ask.pnn, ask.srvid, status);
         self.wake.notify_one();
+    }
+
+    /// Tells those who waited for the end of running work that it is left alone from now on.
+    pub(super) fn granted(&self, asks: &[DisableMessage]) {
+        for ask in asks {
+            self.answer(ask.pnn, ask.srvid, self.own_status());
+        }
     }
 
     /// Answers a request that wants an answer.

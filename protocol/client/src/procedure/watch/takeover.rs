@@ -89,7 +89,7 @@ impl<E: Environment> Watch<E> {
         };
         drop(quiet);
         let mut state = self.state.borrow_mut();
-        state.takeovers.end();
+        let granted = state.takeovers.end(Instant::now());
         state.need_takeover = outcome.is_err();
         if outcome.is_ok() && state.rebalance == rebalance {
             state.rebalance.clear();
@@ -102,6 +102,7 @@ impl<E: Environment> Watch<E> {
             Err(_) => state.failed_takeovers.attempt((), Instant::now()).1,
         };
         drop(state);
+        self.granted(&granted);
         if let Err(error) = &outcome {
             self.log(
                 Level::Error,
