@@ -214,6 +214,8 @@ t 0 ifaces
 t 0 status
 t 0 setifacelink lo up
 t 0 setifacelink nosuch up
+# C's daemons refuse to be quiet while the takeover run that this causes goes on.
+settle
 t 0 reloadips
 t 0 reloadips all
 t 0 reloadnodes
