@@ -181,7 +181,7 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let surroundings = make(stopped);
         let task = tokio::task::spawn_local(async move {
-            if let Err(e) = ctdb_client::procedure::watch::run(client, surroundings).await {
+            if let Err(e) = ctdb_client::procedure::cluster_watch::run(client, surroundings).await {
                 log::error!("Cluster watch ended: {e}");
             }
         });

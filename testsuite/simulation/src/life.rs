@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ctdb_client::Client;
-use ctdb_client::procedure::watch;
+use ctdb_client::procedure::cluster_watch;
 use ctdb_core::effect::{LockScope, LogLevel, ScanFilter, Ticket};
 use ctdb_core::{Delivery, Settings};
 use ctdb_core::{Effect, Input, Node, NodeConfig, database};
@@ -377,7 +377,7 @@ impl Life {
         let life = Rc::clone(self);
         self.spawn(async move {
             let world = life.world();
-            let watch = Stoppable::new(Rc::clone(&life), watch::run(client, surroundings));
+            let watch = Stoppable::new(Rc::clone(&life), cluster_watch::run(client, surroundings));
             match watch.await {
                 Ok(()) => world.note(Some(life.pnn), "watch ended"),
                 Err(error) => world.note(Some(life.pnn), format!("watch ended: {error}")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ctdb_client::procedure::leader::BROADCAST_INTERVAL;
+use ctdb_client::procedure::election::BROADCAST_INTERVAL;
 use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{SetRecmasterRole, Shutdown, StopNode};
 use ctdb_protocol::message::TakeoverRun;

@@ -54,7 +54,7 @@ impl<E: Environment> Watch<E> {
     /// Tells everyone of a change that the own daemon made to its flags, as the leader's map knows
     /// the nodes. Upstream: `push_flags_handler`.
     pub(super) async fn push_flags(&self, change: NodeFlagChange) {
-        let leader = self.leader.borrow().leader();
+        let leader = self.election.borrow().leader();
         let Some(view) = self.view.borrow().clone() else {
             return;
         };

@@ -1,17 +1,17 @@
 //! The cluster watch: what upstream's recovery daemon does, as one procedure beside a daemon.
 //!
 //! [`run`] keeps four things going at once: the message ports ([`requests`]), the clock and the
-//! effects of [`super::leader`] ([`leadership`]), and the passes over the cluster ([`pass`]) that find
+//! effects of [`super::election`] ([`election`]), and the passes over the cluster ([`pass`]) that find
 //! out what is wrong and mend it: node flags ([`flags`]), databases ([`recover`]), public addresses
-//! ([`addresses`], [`takeover`]), and nodes that keep failing ([`credits`]).
+//! ([`addresses`], [`takeover`]), and nodes that keep failing ([`ban_credits`]).
 
 mod addresses;
-mod credits;
+mod ban_credits;
 mod flags;
-mod leadership;
+mod election;
 mod operation;
 mod pass;
-mod pauses;
+mod retry;
 mod recover;
 mod requests;
 mod takeover;
@@ -27,11 +27,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::environment::{Configuration, Environment, Level};
-use super::leader::{Effect, Input, Leader, Settings};
+use super::election::{Effect, Election, Input, Settings};
 use crate::{Client, ControlError};
-use credits::Credits;
+use ban_credits::Credits;
 use operation::Operation;
-use pauses::{Pauses, Rhythm};
+use retry::{Pauses, Rhythm};
 use view::View;
 
 /// Why a watch ended by itself.
@@ -52,7 +52,7 @@ struct Watch<E> {
     configuration: Configuration,
     own: Pnn,
     began: Instant,
-    leader: RefCell<Leader>,
+    election: RefCell<Election>,
     effects: mpsc::UnboundedSender<Effect>,
     /// The leader's timers changed.
     rearm: Notify,
@@ -162,7 +162,7 @@ pub async fn run<E: Environment>(client: Client, environment: E) -> Result<(), W
 }
 
 impl<E: Environment> Watch<E> {
-    /// A watch that has not seen anything yet; `effects` is what the rules of leadership want done.
+    /// A watch that has not seen anything yet; `effects` is what the election wants done.
     fn new(
         client: Client,
         environment: E,
@@ -180,7 +180,7 @@ impl<E: Environment> Watch<E> {
         Watch {
             own,
             began: Instant::now(),
-            leader: RefCell::new(Leader::new(settings, Duration::ZERO)),
+            election: RefCell::new(Election::new(settings, Duration::ZERO)),
             effects,
             rearm: Notify::new(),
             wake: Notify::new(),
@@ -198,7 +198,7 @@ impl<E: Environment> Watch<E> {
         self.environment.log(level, text);
     }
 
-    /// Gives an input to the rules of leadership; what follows from it is queued.
+    /// Gives an input to the election; what follows from it is queued.
     fn feed(&self, input: Input) {
         let mut effects = Vec::new();
         let led = self.leads();
@@ -224,7 +224,7 @@ impl<E: Environment> Watch<E> {
     }
 
     fn leads(&self) -> bool {
-        self.leader.borrow().leads()
+        self.election.borrow().leads()
     }
 
     /// Counts faults against a node, unless this node is in no position to judge.

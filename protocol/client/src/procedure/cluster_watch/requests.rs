@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::operation::Operation;
 use super::{State, Watch};
 use crate::procedure::environment::{Environment, Level};
-use crate::procedure::leader::{Candidate, Input};
+use crate::procedure::election::{Candidate, Input};
 use crate::{Client, ControlError, Message};
 
 /// -EAGAIN, the answer to a node that forbids work which is running just now.

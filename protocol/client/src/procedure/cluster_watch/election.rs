@@ -1,4 +1,4 @@
-//! Drives the rules of leadership: timers in, effects out.
+//! Runs the election: its timers in, its effects out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ctdb_protocol::control::{
     GetAllTunables, GetCapabilities, GetNodeMap, GetVnnMap, RecdReclockLatency, SetRecmode,
 };
-use ctdb_protocol::message::{Election, Leader as LeaderPort};
+use ctdb_protocol::message::{Election as ElectionPort, Leader as LeaderPort};
 use ctdb_protocol::types::{
     Capabilities, ElectionMessage, NodeFlags, NodeMap, RecoveryMode, Timeval,
 };
@@ -21,7 +21,7 @@ use super::view::{View, numbers};
 use crate::ControlError;
 use crate::procedure::ask::{ask, ask_all};
 use crate::procedure::environment::{Environment, Level};
-use crate::procedure::leader::{Candidate, Effect, Input, Status};
+use crate::procedure::election::{Candidate, Effect, Input, Status};
 use crate::procedure::tunables::Tunables;
 use ctdb_protocol::LockAnswer;
 
@@ -35,7 +35,7 @@ impl<E: Environment> Watch<E> {
     /// Tells the rules when their timers are due.
     pub(super) async fn keep_time(&self) {
         loop {
-            let wake = self.began + self.leader.borrow().next_wake();
+            let wake = self.began + self.election.borrow().next_wake();
             tokio::select! {
                 biased;
                 () = sleep_until(wake) => self.feed(Input::Timer),
@@ -81,7 +81,7 @@ impl<E: Environment> Watch<E> {
             }
             Effect::Announce(candidate) => {
                 self.client
-                    .send_to::<Election>(Pnn::BROADCAST_ALL, &message(&candidate));
+                    .send_to::<ElectionPort>(Pnn::BROADCAST_ALL, &message(&candidate));
             }
             Effect::Yield(winner) => {
                 self.client
@@ -144,7 +144,7 @@ impl<E: Environment> Watch<E> {
         }
     }
 
-    /// Reads the own situation and tells the rules of leadership.
+    /// Reads the own situation and tells the election.
     pub(super) async fn refresh(&self) -> Result<View, ControlError> {
         let tunables = ask::<GetAllTunables>(&self.client, Pnn::CURRENT, &(), LOCAL_LIMIT).await?;
         let nodes = ask::<GetNodeMap>(&self.client, Pnn::CURRENT, &(), LOCAL_LIMIT).await?;
@@ -172,7 +172,7 @@ impl<E: Environment> Watch<E> {
     /// notices first.
     pub(super) async fn start_cold(&self, view: &View) {
         let waiting = {
-            let leader = self.leader.borrow();
+            let leader = self.election.borrow();
             leader.leader() == Pnn::UNKNOWN && !leader.electing()
         };
         let connected = view.connected();

@@ -56,7 +56,7 @@ impl<E: Environment> Watch<E> {
             return Err(EndOfPass::Done);
         }
         self.ban_due(view).await?;
-        if self.configuration.cluster_lock && !self.leader.borrow().holds_lock() {
+        if self.configuration.cluster_lock && !self.election.borrow().holds_lock() {
             self.log(
                 Level::Error,
                 "Recovery without the cluster lock: banning the own node",

@@ -53,7 +53,7 @@ impl<E: Environment> Watch<E> {
     /// Upstream's leader keeps them, and who waits asks again after its time-out.
     pub(super) fn pass_requests_on(&self) {
         let leader = {
-            let rules = self.leader.borrow();
+            let rules = self.election.borrow();
             // An election's leader of the moment may be another one a moment later.
             if rules.electing() || rules.leader() == Pnn::UNKNOWN {
                 return;

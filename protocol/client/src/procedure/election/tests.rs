@@ -19,7 +19,7 @@ fn status(connected: &[u32], total: usize) -> Status {
     }
 }
 
-fn node(own: u32, cluster_lock: bool) -> Leader {
+fn node(own: u32, cluster_lock: bool) -> Election {
     let settings = Settings {
         own: Pnn(own),
         cluster_lock,
@@ -27,19 +27,19 @@ fn node(own: u32, cluster_lock: bool) -> Leader {
         fast_start: false,
         priority: (i64::from(own), 0),
     };
-    let mut leader = Leader::new(settings, ms(0));
+    let mut leader = Election::new(settings, ms(0));
     tell(&mut leader, 0, Input::Status(status(&[0, 1, 2], 3)));
     leader
 }
 
-fn tell(leader: &mut Leader, at_ms: u64, input: Input) -> Vec<Effect> {
+fn tell(leader: &mut Election, at_ms: u64, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
     leader.handle(ms(at_ms), input, &mut effects);
     effects.retain(|effect| !matches!(effect, Effect::Log(_)));
     effects
 }
 
-fn hear(leader: &mut Leader, at_ms: u64, from: u32) -> Vec<Effect> {
+fn hear(leader: &mut Election, at_ms: u64, from: u32) -> Vec<Effect> {
     tell(leader, at_ms, Input::Leader(Pnn(from)))
 }
 
@@ -48,7 +48,7 @@ fn changed(from: Pnn, to: Pnn) -> Effect {
 }
 
 /// A node that took the lock at one second.
-fn holder(own: u32) -> Leader {
+fn holder(own: u32) -> Election {
     let mut leader = node(own, true);
     tell(&mut leader, 1_000, Input::ColdStart);
     tell(&mut leader, 1_000, Input::Lock(LockAnswer::Held));
@@ -243,7 +243,7 @@ fn a_failing_lock_leaves_the_cluster_without_leader_and_bans_nobody() {
 
 #[test]
 fn the_eldest_wins_an_election_and_ends_it_when_all_yield() {
-    let mut nodes: Vec<Leader> = (0..3).map(|own| node(own, false)).collect();
+    let mut nodes: Vec<Election> = (0..3).map(|own| node(own, false)).collect();
     let effects = tell(&mut nodes[1], 1_000, Input::ColdStart);
     assert_eq!(effects[0], Effect::Broadcast(Pnn::UNKNOWN));
     let Effect::Announce(second) = effects[1] else {

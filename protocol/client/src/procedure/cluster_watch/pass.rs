@@ -85,7 +85,7 @@ impl<E: Environment> Watch<E> {
             .no_reply()
             .send();
         let view = self.refresh().await?;
-        if self.leader.borrow().electing() {
+        if self.election.borrow().electing() {
             return Ok(());
         }
         self.ban_due(&view).await?;
@@ -225,7 +225,7 @@ impl<E: Environment> Watch<E> {
                 culprit: None,
             }));
         }
-        if self.configuration.cluster_lock && !self.leader.borrow().holds_lock() {
+        if self.configuration.cluster_lock && !self.election.borrow().holds_lock() {
             return Ok(Some(Cause::of(
                 self.own,
                 "the cluster lock is not held".into(),

@@ -1,7 +1,7 @@
 //! Who leads: the rules of leader broadcasts, the cluster lock and elections, as a pure state machine.
 //!
-//! [`Leader::handle`] takes what happened and says what to do; it reads no clock and sends nothing.
-//! [`crate::procedure::watch`] drives it. What peers see follows upstream's recovery daemon
+//! [`Election::handle`] takes what happened and says what to do; it reads no clock and sends nothing.
+//! [`crate::procedure::cluster_watch`] drives it. What peers see follows upstream's recovery daemon
 //! (`ctdb_recoverd.c`), with three differences that its nodes understand:
 //! a leader that resigns says so, a leader whose connection broke is replaced without waiting for the
 //! leader timeout, and the loser of a race for the lock tries again quietly while nobody leads.
@@ -82,7 +82,7 @@ impl Status {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Time has passed; see [`Leader::next_wake`].
+    /// Time has passed; see [`Election::next_wake`].
     Timer,
     /// The own situation was read again.
     Status(Status),
@@ -165,9 +165,9 @@ enum Lock {
     Held,
 }
 
-/// The state machine.
+/// An election as one node sees it.
 #[derive(Debug)]
-pub struct Leader {
+pub struct Election {
     settings: Settings,
     status: Option<Status>,
     leader: Pnn,
@@ -182,7 +182,7 @@ pub struct Leader {
     resigned: bool,
 }
 
-impl Leader {
+impl Election {
     /// A node that knows of no leader yet and has just begun to listen.
     #[must_use]
     pub fn new(settings: Settings, now: Instant) -> Self {
