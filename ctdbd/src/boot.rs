@@ -13,18 +13,18 @@ use nix::sys::signal::Signal;
 use socket2::Socket;
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::drive::{Drive, Facts, Parts};
-use crate::feed::{Feed, News};
+use crate::event_loop::{EventLoop, Facts, Parts};
 use crate::inbound::links::SocketLinks;
 use crate::inbound::{output, signal, stdin, unix};
 use crate::log;
+use crate::news::{News, ToLoop};
 use crate::outbound::events::Events;
 use crate::outbound::locks::Locks;
 use crate::outbound::records::Records;
 use crate::pidfile::PidFile;
 use crate::store::{Directories, TdbStorage};
 use crate::sys::process;
-use crate::watchdog::Watched;
+use crate::watchdog::Watchdog;
 
 const USAGE: &str = "\
 Usage: [OPTION...]
@@ -317,18 +317,18 @@ impl Boot {
     }
 
     async fn serve(mut self, unix: Socket, own: Rc<Cell<u32>>, storage: TdbStorage) -> i32 {
-        let (feed, news) = Feed::new();
+        let (to_loop, news) = ToLoop::new();
         if let Some(read) = self.output.take() {
             let level = log::parse_level(&self.config.legacy.script_log_level);
             tokio::task::spawn_local(output::log_lines(read, level.unwrap_or(0)));
         }
         if self.paths.test_mode() && stdin::is_fifo() {
-            let feed = feed.clone();
-            if let Err(e) = stdin::watch(move || feed.tell(News::StdinEnded(exit::STDIN))) {
+            let to_loop = to_loop.clone();
+            if let Err(e) = stdin::watch(move || to_loop.tell(News::StdinEnded(exit::STDIN))) {
                 return fail(&format!("Failed to setup stdin handler: {e}"));
             }
         }
-        let events = match Events::start(&self.paths, feed.clone()).await {
+        let events = match Events::start(&self.paths, to_loop.clone()).await {
             Ok(events) => events,
             Err(e) => return fail(&format!("Failed to start event daemon: {e}")),
         };
@@ -337,19 +337,19 @@ impl Boot {
             Err(e) => return fail(&format!("Failed to set up signal handler for SIGHUP: {e}")),
         }
         tokio::task::spawn_local(log::keep_draining());
-        tokio::task::spawn_local(Locks::tick(feed.clone()));
+        tokio::task::spawn_local(Locks::tick(to_loop.clone()));
         if nix::unistd::getuid().is_root()
             && let Err(e) = process::lock_memory()
         {
             log::warning!("Failed to lockdown memory: {e}'");
         }
-        let parts = self.parts(feed, news, events, own, storage);
-        let mut drive = Drive::new(parts, unix);
+        let parts = self.parts(to_loop, news, events, own, storage);
+        let mut event_loop = EventLoop::new(parts, unix);
         // The loop bounds its own turns.
         let code = tokio::task::spawn_local(tokio::task::unconstrained(async move {
-            let code = Watched::new(&mut drive).await;
-            let watch = drive.end();
-            drop(drive);
+            let code = Watchdog::new(&mut event_loop).await;
+            let watch = event_loop.end();
+            drop(event_loop);
             if let Some(watch) = watch {
                 let _ = tokio::time::timeout(RESIGN_LIMIT, watch.ended()).await;
             }
@@ -360,7 +360,7 @@ impl Boot {
 
     fn parts(
         self,
-        feed: Feed,
+        to_loop: ToLoop,
         news: tokio::sync::mpsc::UnboundedReceiver<News>,
         events: Events,
         own: Rc<Cell<u32>>,
@@ -388,8 +388,8 @@ impl Boot {
             paths: self.paths.clone(),
         };
         Parts {
-            locks: Locks::new(lock_helper, debug_script, limit.max(1), feed.clone()),
-            records: Records::new(record_helper, feed.clone()),
+            locks: Locks::new(lock_helper, debug_script, limit.max(1), to_loop.clone()),
+            records: Records::new(record_helper, to_loop.clone()),
             closed: storage.closed(),
             node: Node::new(NodeConfig {
                 settings: self.settings,
@@ -399,7 +399,7 @@ impl Boot {
                 delivery: Delivery::AtOnce,
             }),
             news,
-            feed,
+            to_loop,
             events,
             own,
             facts,

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::feed::{Feed, News};
-use crate::lock::holders::{self, Database, Wait};
+use crate::lock_helper::holders::{self, Database, Wait};
 use crate::log;
+use crate::news::{News, ToLoop};
 use crate::outbound::{addresses, events};
 
 /// How long the event daemon may take, which answers from memory. Askers wait for a second in all.
@@ -116,7 +116,7 @@ async fn monitor(eventd: &Path) -> Value {
 
 /// Serves the port until the daemon ends. `lock_helper` is the program that looks at files, `eventd`
 /// the socket of the event daemon.
-pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf, eventd: PathBuf) {
+pub async fn serve(client: Client, to_loop: ToLoop, lock_helper: PathBuf, eventd: PathBuf) {
     let Ok(mut questions) = client.register(Srvid::INQUIRY).await else {
         return;
     };
@@ -125,7 +125,7 @@ pub async fn serve(client: Client, feed: Feed, lock_helper: PathBuf, eventd: Pat
             continue;
         };
         let (answer, answered) = oneshot::channel();
-        feed.tell(News::Inquiry(answer));
+        to_loop.tell(News::Inquiry(answer));
         let Ok(Snapshot {
             node: mut document,
             databases,

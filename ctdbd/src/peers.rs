@@ -15,8 +15,8 @@ use socket2::Socket;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::feed::Feed;
 use crate::log;
+use crate::news::ToLoop;
 use crate::outbound::connect;
 use crate::socket::{Budget, Connection, Heard, Ready, Token};
 use crate::sys::memory;
@@ -28,7 +28,7 @@ pub struct Peers {
     own: Option<IpAddr>,
     port: u16,
     ready: Ready,
-    feed: Feed,
+    to_loop: ToLoop,
     /// The most bytes that may wait for one of them.
     peer_bytes: u64,
 }
@@ -88,13 +88,13 @@ impl Drop for Peer {
 impl Peers {
     /// No peers yet.
     #[must_use]
-    pub fn new(port: u16, ready: Ready, feed: Feed) -> Self {
+    pub fn new(port: u16, ready: Ready, to_loop: ToLoop) -> Self {
         Self {
             table: BTreeMap::new(),
             own: None,
             port,
             ready,
-            feed,
+            to_loop,
             peer_bytes: Budget::get().peer_bytes,
         }
     }
@@ -125,8 +125,14 @@ impl Peers {
             task.abort();
         }
         let hurry = Rc::clone(&peer.hurry);
-        let task =
-            connect::keep_trying(self.feed.clone(), pnn, own, peer.address, self.port, hurry);
+        let task = connect::keep_trying(
+            self.to_loop.clone(),
+            pnn,
+            own,
+            peer.address,
+            self.port,
+            hurry,
+        );
         peer.connecting = Some(tokio::task::spawn_local(task).abort_handle());
     }
 
@@ -252,7 +258,7 @@ impl Peers {
     }
 
     /// Looks at the connection that we opened: nothing but its end can be read from it.
-    pub fn watch(&mut self, pnn: Pnn, scratch: &mut [u8], inputs: &mut Vec<Input>) {
+    pub fn read_outgoing(&mut self, pnn: Pnn, scratch: &mut [u8], inputs: &mut Vec<Input>) {
         let Some(connection) = self.table.get_mut(&pnn).and_then(|peer| peer.to.as_mut()) else {
             return;
         };

@@ -22,7 +22,7 @@ use crate::log::{error, notice, warning};
 use crate::pidfile::PidFile;
 use crate::sys::descriptor;
 use crate::sys::process::process_descriptor;
-use crate::sys::watched;
+use crate::sys::readiness;
 
 const FIRST_WATCH: Duration = Duration::from_secs(1);
 const WATCH: Duration = Duration::from_secs(5);
@@ -190,7 +190,7 @@ async fn gone(pid: Option<i32>) {
         return pending().await;
     };
     // A daemon that starts right after a crash must not find this one still there.
-    if let Ok(Ok(process)) = process_descriptor(pid).map(watched::watch_descriptor)
+    if let Ok(Ok(process)) = process_descriptor(pid).map(readiness::of_descriptor)
         && process.readable().await.is_ok()
     {
         error!("PID {pid} gone away, exiting");

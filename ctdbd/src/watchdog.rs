@@ -24,22 +24,22 @@ const CPU_THRESHOLD_PERCENT: u64 = 90;
 
 /// A future whose long polls are reported.
 #[derive(Debug)]
-pub struct Watched<F> {
+pub struct Watchdog<F> {
     inner: F,
     reported: Rc<Cell<bool>>,
 }
 
-impl<F> Watched<F> {
-    /// Watches a future, and the task that polls it. Upstream: `ctdb_tevent_trace`,
+impl<F> Watchdog<F> {
+    /// Guards a future, and the task that polls it. Upstream: `ctdb_tevent_trace`,
     /// `ctdb_cpu_check_threshold`. To be called on the runtime that polls it.
     pub fn new(inner: F) -> Self {
         let reported = Rc::<Cell<bool>>::default();
-        tokio::task::spawn_local(watch(Rc::clone(&reported)));
+        tokio::task::spawn_local(guard(Rc::clone(&reported)));
         Self { inner, reported }
     }
 }
 
-impl<F: Future + Unpin> Future for Watched<F> {
+impl<F: Future + Unpin> Future for Watchdog<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -54,7 +54,7 @@ impl<F: Future + Unpin> Future for Watched<F> {
     }
 }
 
-async fn watch(reported: Rc<Cell<bool>>) {
+async fn guard(reported: Rc<Cell<bool>>) {
     let mut processor = Processor::new(threshold_percent());
     let mut ticks = 0;
     loop {

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ctdbd::lock::frame::{Frame as _, Reply, Request, What};
+use ctdbd::lock_helper::frame::{Frame as _, Reply, Request, What};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use tdb::{OpenMode, StoreMode, Tdb, TdbFlags};
 

@@ -21,8 +21,8 @@ use ctdb_core::effect::Lane;
 use ctdb_protocol::id::{Generation, Pnn, ReqId};
 use ctdb_protocol::packet::{self, Header, Packet, ReqMessage};
 use ctdb_protocol::srvid::Srvid;
-use ctdbd::feed::{Feed, News};
 use ctdbd::inbound::tcp;
+use ctdbd::news::{News, ToLoop};
 use ctdbd::outbound::connect;
 use ctdbd::peers::Peers;
 use ctdbd::socket::{Connection, Heard, Ready, Token};
@@ -87,9 +87,9 @@ impl Node {
         let address = Ipv4Addr::new(127, 7, std::process::id() as u8, peer);
         let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (feed, news) = Feed::new();
+        let (to_loop, news) = ToLoop::new();
         let ready = Ready::default();
-        let mut peers = Peers::new(port, ready.clone(), feed);
+        let mut peers = Peers::new(port, ready.clone(), to_loop);
         peers.set_own(OURS.into());
         peers.set(vec![(PEER, address.into())]);
         let node = Self {
@@ -142,7 +142,8 @@ impl Node {
                     }
                 }
                 Token::ToPeer(peer) => {
-                    self.peers.watch(peer, &mut self.scratch, &mut self.inputs);
+                    self.peers
+                        .read_outgoing(peer, &mut self.scratch, &mut self.inputs);
                 }
                 Token::Client(client) => panic!("{client:?}"),
             }
@@ -307,9 +308,9 @@ fn r5_an_own_address_that_is_not_there_yet_is_tried_until_it_is() {
             let listener = TcpListener::bind((OURS, 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
             let own: IpAddr = Ipv4Addr::new(10, 55, 0, 1).into();
-            let (feed, mut news) = Feed::new();
+            let (to_loop, mut news) = ToLoop::new();
             let hurry = Rc::new(Notify::new());
-            let attempts = connect::keep_trying(feed, PEER, own, OURS.into(), port, hurry);
+            let attempts = connect::keep_trying(to_loop, PEER, own, OURS.into(), port, hurry);
             let task = tokio::task::spawn_local(attempts);
             sleep(Duration::from_millis(2_500)).await;
             assert!(!task.is_finished(), "it gave up");

@@ -94,9 +94,9 @@ pub enum Effect {
     /// Accept clients on the Unix socket from now on.
     AcceptClients,
     /// Start the procedures that run beside the core: the cluster watch (upstream's recovery daemon).
-    StartWatch,
+    StartClusterWatch,
     /// Stop the cluster watch and give up the cluster lock.
-    StopWatch,
+    StopClusterWatch,
     /// Close all peer connections and the listener.
     CloseTransport,
     /// Stop the event daemon, remove pid file and socket, end the process.

@@ -2,5 +2,5 @@
 
 fn main() -> std::process::ExitCode {
     ctdb_crash::install("ctdb_etcd_lock");
-    ctdbd::mutex::etcd_lock::main()
+    ctdbd::cluster_lock::etcd_lock::main()
 }

@@ -3,5 +3,5 @@
 fn main() -> std::process::ExitCode {
     ctdb_crash::install("ctdb_lock_helper");
     ctdb_crash::rescue_bus_errors(tdb::rescue);
-    ctdbd::lock::helper::main()
+    ctdbd::lock_helper::main()
 }

@@ -2,5 +2,5 @@
 
 fn main() -> std::process::ExitCode {
     ctdb_crash::install("ctdb_mutex_ceph_rados_helper");
-    ctdbd::mutex::rados_helper::main()
+    ctdbd::cluster_lock::rados_helper::main()
 }

@@ -2,5 +2,5 @@
 
 fn main() -> std::process::ExitCode {
     ctdb_crash::install("ctdb_mutex_fcntl_helper");
-    ctdbd::mutex::fcntl_helper::main()
+    ctdbd::cluster_lock::fcntl_helper::main()
 }

@@ -11,8 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::feed::{Feed, News};
 use crate::log;
+use crate::news::{News, ToLoop};
 use crate::outbound::addresses;
 
 /// Connections that wait to be accepted; upstream's number.
@@ -121,7 +121,7 @@ async fn lock(path: &PathBuf) -> Result<Flock<std::fs::File>, String> {
 }
 
 /// Accepts connections for as long as the daemon runs; the loop decides whom to keep.
-pub async fn accept(feed: Feed, listener: TcpListener) {
+pub async fn accept(to_loop: ToLoop, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
@@ -135,7 +135,7 @@ pub async fn accept(feed: Feed, listener: TcpListener) {
                 // We never send on this connection: without this every packet that is read costs one
                 // acknowledgement of its own.
                 let _ = socket.set_tcp_quickack(false);
-                feed.tell(News::PeerCame {
+                to_loop.tell(News::PeerCame {
                     address: from.ip(),
                     socket,
                 });

@@ -9,8 +9,8 @@ use nix::unistd::{getegid, geteuid};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use crate::feed::{Feed, News};
 use crate::log;
+use crate::news::{News, ToLoop};
 
 /// Connections that wait to be accepted; upstream's number.
 const BACKLOG: i32 = 100;
@@ -47,12 +47,12 @@ pub fn bind(path: &Path, test_mode: bool) -> io::Result<Socket> {
 }
 
 /// Accepts clients for as long as the daemon runs.
-pub async fn accept(feed: Feed, socket: Socket) {
+pub async fn accept(to_loop: ToLoop, socket: Socket) {
     let listener = match UnixListener::from_std(socket.into()) {
         Ok(listener) => listener,
         Err(e) => {
             log::error!("Cannot accept clients: {e}");
-            return feed.tell(News::Die(1));
+            return to_loop.tell(News::Die(1));
         }
     };
     loop {
@@ -64,7 +64,7 @@ pub async fn accept(feed: Feed, socket: Socket) {
                     .and_then(|cred| cred.pid())
                     .unwrap_or(-1);
                 if let Ok(stream) = stream.into_std() {
-                    feed.tell(News::ClientCame {
+                    to_loop.tell(News::ClientCame {
                         pid,
                         socket: stream.into(),
                     });

@@ -7,15 +7,15 @@ use ctdb_core::Input;
 use ctdb_core::effect::Ticket;
 use ctdb_protocol::LockAnswer;
 
-use crate::feed::Feed;
+use crate::cluster_lock::Helper;
 use crate::log;
-use crate::mutex::Helper;
+use crate::news::ToLoop;
 
 /// The time for an answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Tries the lock, lets it go, and tells the core.
-pub async fn test(feed: Feed, ticket: Ticket, lock: Option<String>, paths: Paths) {
+pub async fn test(to_loop: ToLoop, ticket: Ticket, lock: Option<String>, paths: Paths) {
     let (answer, latency_s) = match attempt(lock.as_deref(), &paths).await {
         Ok(outcome) => outcome,
         Err(reason) => {
@@ -23,7 +23,7 @@ pub async fn test(feed: Feed, ticket: Ticket, lock: Option<String>, paths: Paths
             (LockAnswer::Failed, 0.0)
         }
     };
-    feed.input(Input::ClusterLockTested {
+    to_loop.input(Input::ClusterLockTested {
         ticket,
         answer,
         latency_s,

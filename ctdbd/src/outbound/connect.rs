@@ -10,8 +10,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::feed::{Feed, News};
 use crate::log;
+use crate::news::{News, ToLoop};
 
 /// An attempt takes at most so long, and after a failure so long a pause follows; as upstream.
 const STEP: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_secs(1);
 /// is known to be there. It does not disturb an attempt: a connection that the peer has seen and we
 /// gave up would stand in the way of the next one.
 pub async fn keep_trying(
-    feed: Feed,
+    to_loop: ToLoop,
     pnn: Pnn,
     own: IpAddr,
     peer: IpAddr,
@@ -30,7 +30,7 @@ pub async fn keep_trying(
     loop {
         match timeout(STEP, connect(own, SocketAddr::new(peer, port))).await {
             Ok(Ok(socket)) => {
-                feed.tell(News::PeerReached {
+                to_loop.tell(News::PeerReached {
                     peer: pnn,
                     address: peer,
                     socket,

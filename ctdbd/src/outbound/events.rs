@@ -24,8 +24,8 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::feed::{Feed, News};
 use crate::log;
+use crate::news::{News, ToLoop};
 
 /// The scripts that the daemon's own events run.
 const COMPONENT: &str = "legacy";
@@ -46,7 +46,7 @@ impl Events {
     ///
     /// # Errors
     /// It cannot be started, or does not say in time that it listens.
-    pub async fn start(paths: &Paths, feed: Feed) -> io::Result<Self> {
+    pub async fn start(paths: &Paths, to_loop: ToLoop) -> io::Result<Self> {
         let program = paths.helper("CTDB_EVENTD", "ctdb-eventd");
         let socket = paths.socket("eventd");
         match std::fs::remove_file(&socket) {
@@ -63,17 +63,17 @@ impl Events {
         }
         let pid = child.id().unwrap_or(0);
         tokio::task::spawn_local({
-            let feed = feed.clone();
+            let to_loop = to_loop.clone();
             async move {
                 // Nothing more is written: this is the end of the event daemon.
                 let _ = life.read_u8().await;
                 let _ = child.wait().await;
                 log::error!("Eventd went away - exiting");
-                feed.tell(News::Die(1));
+                to_loop.tell(News::Die(1));
             }
         });
         let (requests, waiting) = mpsc::unbounded_channel();
-        tokio::task::spawn_local(converse(socket, waiting, feed));
+        tokio::task::spawn_local(converse(socket, waiting, to_loop));
         Ok(Self { pid, requests })
     }
 
@@ -146,7 +146,7 @@ pub async fn last_run(socket: &Path, event: &str) -> io::Result<Option<StatusRep
 async fn converse(
     path: PathBuf,
     mut requests: mpsc::UnboundedReceiver<(Ticket, Request)>,
-    feed: Feed,
+    to_loop: ToLoop,
 ) {
     let mut waiting = HashMap::new();
     let mut next_reqid = 0;
@@ -166,7 +166,7 @@ async fn converse(
                     "Failed to connect to event daemon socket {}: {e}",
                     path.display()
                 );
-                feed.input(Input::EventDone {
+                to_loop.input(Input::EventDone {
                     ticket,
                     status: EIO,
                 });
@@ -180,14 +180,14 @@ async fn converse(
             &mut unsent,
             &mut waiting,
             &mut next_reqid,
-            &feed,
+            &to_loop,
         );
         let reason = ended.await;
         if let Err(e) = reason {
             log::error!("Connection to event daemon broke: {e}");
         }
         for (_, ticket) in waiting.drain() {
-            feed.input(Input::EventDone {
+            to_loop.input(Input::EventDone {
                 ticket,
                 status: EIO,
             });
@@ -204,7 +204,7 @@ async fn exchange(
     unsent: &mut Option<(Ticket, Request)>,
     waiting: &mut HashMap<ReqId, Ticket>,
     next_reqid: &mut u32,
-    feed: &Feed,
+    to_loop: &ToLoop,
 ) -> io::Result<()> {
     let mut received = BytesMut::new();
     loop {
@@ -226,16 +226,16 @@ async fn exchange(
             }
         }
         while let Some(answer) = frame::next_of(&mut received, HEAD).map_err(io::Error::other)? {
-            take(&answer, waiting, feed);
+            take(&answer, waiting, to_loop);
         }
     }
 }
 
-fn take(answer: &Bytes, waiting: &mut HashMap<ReqId, Ticket>, feed: &Feed) {
+fn take(answer: &Bytes, waiting: &mut HashMap<ReqId, Ticket>, to_loop: &ToLoop) {
     match open::<Reply>(answer) {
         Ok((reqid, reply)) => {
             if let Some(ticket) = waiting.remove(&reqid) {
-                feed.input(Input::EventDone {
+                to_loop.input(Input::EventDone {
                     ticket,
                     status: reply.result,
                 });

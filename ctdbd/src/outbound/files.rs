@@ -7,24 +7,24 @@ use ctdb_config::{Nodes, PublicAddresses};
 use ctdb_core::Input;
 use ctdb_core::effect::Ticket;
 
-use crate::feed::Feed;
+use crate::news::ToLoop;
 
 /// Reads the nodes list from `location`: a file, or `!` and a command.
-pub fn read_nodes(feed: Feed, ticket: Ticket, location: String) {
+pub fn read_nodes(to_loop: ToLoop, ticket: Ticket, location: String) {
     tokio::task::spawn_blocking(move || {
         let nodes = Nodes::read(&location)
             .map(|nodes| nodes.0)
             .map_err(|e| e.to_string());
-        feed.input(Input::NodesRead { ticket, nodes });
+        to_loop.input(Input::NodesRead { ticket, nodes });
     });
 }
 
 /// Reads the public addresses; a missing file is an empty one.
-pub fn read_public_addresses(feed: Feed, ticket: Ticket, path: PathBuf) {
+pub fn read_public_addresses(to_loop: ToLoop, ticket: Ticket, path: PathBuf) {
     tokio::task::spawn_blocking(move || {
         let addresses = PublicAddresses::read(&path)
             .map(|addresses| addresses.unwrap_or_default().0)
             .map_err(|e| e.to_string());
-        feed.input(Input::PublicAddressesRead { ticket, addresses });
+        to_loop.input(Input::PublicAddressesRead { ticket, addresses });
     });
 }

@@ -15,9 +15,9 @@ use tokio::net::UnixStream;
 
 use super::helper::Helper;
 use super::script;
-use crate::feed::{Feed, News};
-use crate::lock::frame::{Frame as _, Reply, Request, What};
+use crate::lock_helper::frame::{Frame as _, Reply, Request, What};
 use crate::log;
+use crate::news::{News, ToLoop};
 
 /// Idle helpers that are kept for the next contention.
 const IDLE_KEPT: usize = 16;
@@ -95,7 +95,7 @@ impl Job {
 pub struct Locks {
     program: PathBuf,
     debug_script: PathBuf,
-    feed: Feed,
+    to_loop: ToLoop,
     /// Most helpers that wait for records; whole databases are not limited, as a recovery freezes
     /// all of them at once.
     limit: usize,
@@ -123,11 +123,11 @@ struct Work {
 impl Locks {
     /// No helpers yet. `program` is the lock helper, `debug_script` is run for long waits.
     #[must_use]
-    pub fn new(program: PathBuf, debug_script: PathBuf, limit: usize, feed: Feed) -> Self {
+    pub fn new(program: PathBuf, debug_script: PathBuf, limit: usize, to_loop: ToLoop) -> Self {
         Self {
             program,
             debug_script,
-            feed,
+            to_loop,
             limit,
             helpers: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -136,12 +136,12 @@ impl Locks {
     }
 
     /// Tells the loop regularly to look at long waits.
-    pub async fn tick(feed: Feed) {
+    pub async fn tick(to_loop: ToLoop) {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            feed.tell(News::Lock(HelperId(0), Said::Tick));
+            to_loop.tell(News::Lock(HelperId(0), Said::Tick));
         }
     }
 
@@ -273,7 +273,7 @@ impl Locks {
         let helper = Helper::start(&self.program, &["--serve", &pid])?;
         self.next_id += 1;
         let id = HelperId(self.next_id);
-        tokio::task::spawn_local(listen(id, helper.stream(), self.feed.clone()));
+        tokio::task::spawn_local(listen(id, helper.stream(), self.to_loop.clone()));
         self.helpers.insert(id, Worker { helper, work: None });
         Ok(id)
     }
@@ -368,7 +368,7 @@ impl Locks {
 }
 
 /// Hands frames of a helper to the loop.
-async fn listen(id: HelperId, stream: Rc<UnixStream>, feed: Feed) {
+async fn listen(id: HelperId, stream: Rc<UnixStream>, to_loop: ToLoop) {
     let mut received = Vec::new();
     let mut chunk = [0; 4096];
     let reason = loop {
@@ -383,13 +383,13 @@ async fn listen(id: HelperId, stream: Rc<UnixStream>, feed: Feed) {
         }
         loop {
             match Reply::take(&mut received) {
-                Ok(Some(reply)) => feed.tell(News::Lock(id, Said::Reply(reply))),
+                Ok(Some(reply)) => to_loop.tell(News::Lock(id, Said::Reply(reply))),
                 Ok(None) => break,
                 Err(e) => {
-                    return feed.tell(News::Lock(id, Said::Ended(e.to_string())));
+                    return to_loop.tell(News::Lock(id, Said::Ended(e.to_string())));
                 }
             }
         }
     };
-    feed.tell(News::Lock(id, Said::Ended(reason)));
+    to_loop.tell(News::Lock(id, Said::Ended(reason)));
 }

@@ -11,8 +11,8 @@ use ctdb_core::effect::Ticket;
 use tokio::net::UnixStream;
 
 use super::helper::Helper;
-use crate::feed::{Feed, News};
 use crate::log;
+use crate::news::{News, ToLoop};
 use crate::record_helper::frame::{Answer, GO_ON, Job, STOP, Work};
 
 /// Idle helpers that are kept for the next job.
@@ -42,7 +42,7 @@ pub enum Said {
 #[derive(Debug)]
 pub struct Records {
     program: PathBuf,
-    feed: Feed,
+    to_loop: ToLoop,
     helpers: BTreeMap<HelperId, Worker>,
     /// Work that waits for a helper; names ascend, so the oldest comes first.
     queue: BTreeMap<Ticket, (Task, Job)>,
@@ -78,10 +78,10 @@ enum Kind {
 impl Records {
     /// No helpers yet. `program` is the record helper.
     #[must_use]
-    pub fn new(program: PathBuf, feed: Feed) -> Self {
+    pub fn new(program: PathBuf, to_loop: ToLoop) -> Self {
         Self {
             program,
-            feed,
+            to_loop,
             helpers: BTreeMap::new(),
             queue: BTreeMap::new(),
             at_work: BTreeMap::new(),
@@ -170,7 +170,7 @@ impl Records {
         self.next_id += 1;
         let id = HelperId(self.next_id);
         let (jobs, waiting) = tokio::sync::mpsc::unbounded_channel();
-        tokio::task::spawn_local(listen(id, helper.stream(), self.feed.clone()));
+        tokio::task::spawn_local(listen(id, helper.stream(), self.to_loop.clone()));
         tokio::task::spawn_local(speak(helper.stream(), waiting));
         self.helpers.insert(
             id,
@@ -284,7 +284,7 @@ async fn speak(stream: Rc<UnixStream>, mut jobs: tokio::sync::mpsc::UnboundedRec
     }
 }
 
-async fn listen(id: HelperId, stream: Rc<UnixStream>, feed: Feed) {
+async fn listen(id: HelperId, stream: Rc<UnixStream>, to_loop: ToLoop) {
     let mut received = BytesMut::new();
     let reason = loop {
         if let Err(e) = stream.readable().await {
@@ -299,11 +299,11 @@ async fn listen(id: HelperId, stream: Rc<UnixStream>, feed: Feed) {
         }
         loop {
             match Answer::take(&mut received) {
-                Ok(Some(answer)) => feed.tell(News::Records(id, Said::Answer(answer))),
+                Ok(Some(answer)) => to_loop.tell(News::Records(id, Said::Answer(answer))),
                 Ok(None) => break,
-                Err(e) => return feed.tell(News::Records(id, Said::Ended(e.to_string()))),
+                Err(e) => return to_loop.tell(News::Records(id, Said::Ended(e.to_string()))),
             }
         }
     };
-    feed.tell(News::Records(id, Said::Ended(reason)));
+    to_loop.tell(News::Records(id, Said::Ended(reason)));
 }

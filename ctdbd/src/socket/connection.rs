@@ -12,7 +12,7 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::sys::watched;
+use crate::sys::readiness;
 
 /// Most packets that one system call writes.
 const WRITE_BATCH: usize = 64;
@@ -61,7 +61,7 @@ impl Connection {
     pub fn new(socket: Socket, waker: Waker, head_bytes: usize) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let connection = Self {
-            socket: watched::watch(socket, Interest::READABLE)?,
+            socket: readiness::of_socket(socket, Interest::READABLE)?,
             blocked: None,
             waker,
             head_bytes,
@@ -188,7 +188,7 @@ impl Connection {
             }
             None => {
                 let socket = self.socket.get_ref().try_clone()?;
-                self.blocked = Some(watched::watch(socket, Interest::WRITABLE)?);
+                self.blocked = Some(readiness::of_socket(socket, Interest::WRITABLE)?);
             }
         }
         Ok(())

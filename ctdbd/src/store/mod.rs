@@ -5,8 +5,8 @@ mod damage;
 mod health;
 mod odd_files;
 mod opening;
+mod readonly_tracking;
 mod table;
-mod tracking;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use ctdb_core::store::{StoreError, StoreResult, Table, Tracking, TryLock};
 use tdb::{OpenMode, StoreMode, Tdb, TdbFlags};
 
 use super::failed;
-use super::tracking::TdbTracking;
+use super::readonly_tracking::TdbTracking;
 
 /// A table over libtdb.
 #[derive(Debug)]

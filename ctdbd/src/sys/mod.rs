@@ -7,5 +7,5 @@ pub mod mapping;
 pub mod memory;
 pub mod process;
 pub mod rados;
+pub mod readiness;
 pub mod shared_map;
-pub mod watched;

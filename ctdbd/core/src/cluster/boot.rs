@@ -147,7 +147,7 @@ impl Cluster {
             return fatal(cx, 1, format!("Failed to run setup event: status {status}"));
         }
         cx.effect(Effect::Notify { what: "setup" });
-        cx.effect(Effect::StartWatch);
+        cx.effect(Effect::StartClusterWatch);
         cx.post(transport::Letter::Begin);
         cx.arm(Duration::from_secs(1), context::Due::Second);
         self.enter(cx, RunState::FIRST_RECOVERY);

@@ -4,7 +4,7 @@ mod calls;
 mod commits;
 mod controls;
 mod full_disk;
-mod leader;
+mod leader_heard;
 pub(crate) mod memory;
 mod pushes;
 mod rows;
@@ -316,7 +316,7 @@ impl Cluster {
                 ));
             }
             Effect::CloseTransport => self.left.push(index),
-            Effect::StopWatch => self.resigned.push(index),
+            Effect::StopClusterWatch => self.resigned.push(index),
             Effect::DropClient { client } => queue.push_back((index, Input::ClientGone { client })),
             _ => {}
         }

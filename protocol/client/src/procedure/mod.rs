@@ -10,11 +10,11 @@
 //! - [`environment`]: what the watch needs from whoever runs it.
 
 pub mod ask;
-pub mod environment;
+pub mod cluster_watch;
 pub mod election;
+pub mod environment;
 pub mod recovery;
 pub mod takeover;
 pub mod tunables;
-pub mod cluster_watch;
 
 pub use environment::{Configuration, Environment, Level, LockAttempt};

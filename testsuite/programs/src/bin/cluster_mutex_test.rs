@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ctdb_config::Paths;
 use ctdb_protocol::LockAnswer;
-use ctdbd::mutex::{Attempt, Helper, Lock};
+use ctdbd::cluster_lock::{Attempt, Helper, Lock};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;

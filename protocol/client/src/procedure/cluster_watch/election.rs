@@ -20,8 +20,8 @@ use super::Watch;
 use super::view::{View, numbers};
 use crate::ControlError;
 use crate::procedure::ask::{ask, ask_all};
-use crate::procedure::environment::{Environment, Level};
 use crate::procedure::election::{Candidate, Effect, Input, Status};
+use crate::procedure::environment::{Environment, Level};
 use crate::procedure::tunables::Tunables;
 use ctdb_protocol::LockAnswer;
 

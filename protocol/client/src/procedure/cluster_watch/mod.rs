@@ -7,13 +7,13 @@
 
 mod addresses;
 mod ban_credits;
-mod flags;
 mod election;
+mod flags;
 mod operation;
 mod pass;
-mod retry;
 mod recover;
 mod requests;
+mod retry;
 mod takeover;
 mod view;
 
@@ -26,8 +26,8 @@ use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::environment::{Configuration, Environment, Level};
 use super::election::{Effect, Election, Input, Settings};
+use super::environment::{Configuration, Environment, Level};
 use crate::{Client, ControlError};
 use ban_credits::Credits;
 use operation::Operation;
@@ -202,7 +202,7 @@ impl<E: Environment> Watch<E> {
     fn feed(&self, input: Input) {
         let mut effects = Vec::new();
         let led = self.leads();
-        self.leader
+        self.election
             .borrow_mut()
             .handle(self.began.elapsed(), input, &mut effects);
         for effect in effects {

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::operation::Operation;
 use super::{State, Watch};
-use crate::procedure::environment::{Environment, Level};
 use crate::procedure::election::{Candidate, Input};
+use crate::procedure::environment::{Environment, Level};
 use crate::{Client, ControlError, Message};
 
 /// -EAGAIN, the answer to a node that forbids work which is running just now.

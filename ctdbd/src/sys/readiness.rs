@@ -1,4 +1,4 @@
-//! Sockets in the runtime's watch.
+//! Readiness of sockets, as the runtime tells it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,22 +7,22 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Watches a socket for readiness of one kind; it must be non-blocking.
+/// Tells of a socket's readiness of one kind; it must be non-blocking.
 ///
 /// # Errors
-/// The runtime cannot watch it.
-pub fn watch(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
+/// The runtime cannot ask for it.
+pub fn of_socket(socket: Socket, interest: Interest) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns one descriptor, keeps it open and never changes it while it lives, and
-    // it lives as long as the watch that owns it.
+    // it lives as long as the value that owns it.
     unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(|e| e.into_parts().1)
 }
 
-/// Watches a descriptor of any other kind.
+/// Tells of the readiness of any other descriptor.
 ///
 /// # Errors
-/// The runtime cannot watch it.
-pub fn watch_descriptor(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// The runtime cannot ask for it.
+pub fn of_descriptor(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is one open descriptor for as long as it lives, and it lives as long as the
-    // watch that owns it.
+    // value that owns it.
     unsafe { AsyncFd::register(descriptor) }.map_err(|e| e.into_parts().1)
 }

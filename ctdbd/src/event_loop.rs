@@ -23,15 +23,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::busy_poll::BusyPoll;
 use crate::clients::{Clients, Queued};
-use crate::environment::{Running, Surroundings};
-use crate::feed::{Feed, News};
+use crate::cluster_watch::{ClusterWatch, DaemonEnvironment};
 use crate::inbound::{inside, tcp, unix};
 use crate::inquiry::{self, Snapshot};
 use crate::log;
+use crate::news::{News, ToLoop};
 use crate::outbound::events::Events;
 use crate::outbound::locks::{self, Locks};
 use crate::outbound::records::Records;
-use crate::outbound::{addresses, announce, cluster_lock, files, script};
+use crate::outbound::{addresses, cluster_lock, files, gratuitous_arp, script};
 use crate::peers::Peers;
 use crate::record_helper::frame::{Job, Work};
 use crate::socket::{Ready, Token};
@@ -53,7 +53,7 @@ pub struct Parts {
     /// News for the loop.
     pub news: mpsc::UnboundedReceiver<News>,
     /// Where tasks put news.
-    pub feed: Feed,
+    pub to_loop: ToLoop,
     /// The event daemon, running.
     pub events: Events,
     /// Waiting for locks.
@@ -92,12 +92,12 @@ pub struct Facts {
 }
 
 /// The running loop; ends with the daemon's exit code.
-pub struct Drive {
+pub struct EventLoop {
     parts: Parts,
     ready: Ready,
     peers: Peers,
     clients: Clients,
-    watch: Option<Running>,
+    cluster_watch: Option<ClusterWatch>,
     listener: Option<AbortHandle>,
     /// The Unix socket until clients are accepted.
     unix: Option<Socket>,
@@ -115,19 +115,19 @@ pub struct Drive {
     exit: Option<i32>,
 }
 
-impl Drive {
+impl EventLoop {
     /// A loop that begins with the core's start.
     #[must_use]
     pub fn new(parts: Parts, unix: Socket) -> Self {
         let ready = Ready::default();
         parts.closed.borrow_mut().clear();
         Self {
-            peers: Peers::new(parts.facts.port, ready.clone(), parts.feed.clone()),
+            peers: Peers::new(parts.facts.port, ready.clone(), parts.to_loop.clone()),
             clients: Clients::new(ready.clone()),
             busy_poll: BusyPoll::new(parts.facts.busy_poll_us),
             parts,
             ready,
-            watch: None,
+            cluster_watch: None,
             listener: None,
             unix: Some(unix),
             timer: Box::pin(sleep_until(Instant::now())),
@@ -143,7 +143,7 @@ impl Drive {
     }
 }
 
-impl Future for Drive {
+impl Future for EventLoop {
     type Output = i32;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<i32> {
@@ -168,18 +168,18 @@ impl Future for Drive {
     }
 }
 
-impl Drive {
-    /// Ends what goes on beside the loop; returns the watch, which may need a moment to resign.
-    pub fn end(&mut self) -> Option<Running> {
+impl EventLoop {
+    /// Ends what goes on beside the loop; returns the cluster watch, which may need a moment to resign.
+    pub fn end(&mut self) -> Option<ClusterWatch> {
         self.flush();
         self.peers.close();
         self.parts.events.stop();
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = &self.cluster_watch {
             watch.stop();
         }
         // The next daemon must not find a socket that nobody serves.
         let _ = std::fs::remove_file(self.parts.facts.paths.socket("ctdbd"));
-        self.watch.take()
+        self.cluster_watch.take()
     }
 
     /// One turn; true if something was left for the next.
@@ -248,7 +248,8 @@ impl Drive {
         match token {
             Token::FromPeer(pnn) => self.peers.read(pnn, &mut self.scratch, &mut self.inputs),
             Token::ToPeer(pnn) => {
-                self.peers.watch(pnn, &mut self.scratch, &mut self.inputs);
+                self.peers
+                    .read_outgoing(pnn, &mut self.scratch, &mut self.inputs);
                 false
             }
             Token::Client(id) => {
@@ -333,7 +334,7 @@ impl Drive {
     }
 
     fn perform(&mut self, effect: Effect) {
-        let feed = || self.parts.feed.clone();
+        let to_loop = || self.parts.to_loop.clone();
         match effect {
             Effect::Log { level, text } => log::write(level.number(), &text),
             Effect::ToPeer { peer, lane, packet } => {
@@ -352,12 +353,12 @@ impl Drive {
             Effect::DropPeer { peer } => self.peers.restart(peer),
             Effect::AcceptClients => {
                 if let Some(socket) = self.unix.take() {
-                    tokio::task::spawn_local(unix::accept(feed(), socket));
+                    tokio::task::spawn_local(unix::accept(to_loop(), socket));
                 }
             }
-            Effect::StartWatch => self.start_watch(),
-            Effect::StopWatch => {
-                if let Some(watch) = &self.watch {
+            Effect::StartClusterWatch => self.start_cluster_watch(),
+            Effect::StopClusterWatch => {
+                if let Some(watch) = &self.cluster_watch {
                     watch.stop();
                 }
             }
@@ -397,16 +398,16 @@ impl Drive {
             }
             Effect::Notify { what } => script::run(&self.parts.facts.notification_script, &[what]),
             Effect::ReadNodes { ticket } => {
-                files::read_nodes(feed(), ticket, self.parts.facts.nodes_list.clone());
+                files::read_nodes(to_loop(), ticket, self.parts.facts.nodes_list.clone());
             }
             Effect::ReadPublicAddresses { ticket } => {
                 let path = self.parts.facts.paths.public_addresses_file();
-                files::read_public_addresses(feed(), ticket, path);
+                files::read_public_addresses(to_loop(), ticket, path);
             }
             Effect::TestClusterLock { ticket } => {
                 let facts = &self.parts.facts;
                 let (lock, paths) = (facts.cluster_lock.clone(), facts.paths.clone());
-                tokio::task::spawn_local(cluster_lock::test(feed(), ticket, lock, paths));
+                tokio::task::spawn_local(cluster_lock::test(to_loop(), ticket, lock, paths));
             }
             Effect::Scan {
                 ticket,
@@ -459,9 +460,9 @@ impl Drive {
                 });
             }
             Effect::AnnounceAddress { address, interface } => {
-                announce::announce(address, &interface);
+                gratuitous_arp::send(address, &interface);
             }
-            Effect::Tickle { connections } => announce::tickle(&connections),
+            Effect::Tickle { connections } => gratuitous_arp::tickle(&connections),
             Effect::SetLogLevel { level } => log::set_level(level),
         }
     }
@@ -474,17 +475,17 @@ impl Drive {
             port: facts.port,
             lock_file: facts.paths.in_lockdir(".socket_lock"),
         };
-        let feed = self.parts.feed.clone();
+        let to_loop = self.parts.to_loop.clone();
         let task = tokio::task::spawn_local(async move {
             match tcp::bind(choice).await {
                 Ok(bound) => {
-                    feed.tell(News::Bound {
+                    to_loop.tell(News::Bound {
                         own: bound.own,
                         address: bound.address,
                     });
-                    tcp::accept(feed, bound.listener).await;
+                    tcp::accept(to_loop, bound.listener).await;
                 }
-                Err(reason) => feed.input(Input::TransportOpen {
+                Err(reason) => to_loop.input(Input::TransportOpen {
                     result: Err(reason),
                 }),
             }
@@ -507,15 +508,15 @@ impl Drive {
         }
     }
 
-    fn start_watch(&mut self) {
-        let feed = self.parts.feed.clone();
+    fn start_cluster_watch(&mut self) {
+        let to_loop = self.parts.to_loop.clone();
         let paths = &self.parts.facts.paths;
         let lock_helper = paths.helper("CTDB_LOCK_HELPER", "ctdb_lock_helper");
         let eventd = paths.socket("eventd");
-        let client = inside::connect(&feed);
-        tokio::task::spawn_local(inquiry::serve(client, feed, lock_helper, eventd));
+        let client = inside::connect(&to_loop);
+        tokio::task::spawn_local(inquiry::serve(client, to_loop, lock_helper, eventd));
         let facts = self.parts.facts.clone();
-        let client = inside::connect(&self.parts.feed);
+        let client = inside::connect(&self.parts.to_loop);
         let configuration = ctdb_client::procedure::Configuration {
             leader_timeout: facts.leader_timeout,
             cluster_lock: facts.cluster_lock.is_some(),
@@ -523,8 +524,8 @@ impl Drive {
             test_mode: facts.paths.test_mode(),
             failover_disabled: facts.failover_disabled,
         };
-        self.watch = Some(Running::start(client, |stop| {
-            Surroundings::new(configuration, facts.paths, facts.cluster_lock, stop)
+        self.cluster_watch = Some(ClusterWatch::start(client, |stop| {
+            DaemonEnvironment::new(configuration, facts.paths, facts.cluster_lock, stop)
         }));
     }
 

@@ -1,4 +1,4 @@
-//! Packets about addresses that have moved here.
+//! Gratuitous ARP (neighbour advertisements for IPv6) and tickles, for addresses that have moved here.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,7 @@ fn complain(what: &str, error: &io::Error) {
 }
 
 /// Announces an address on an interface.
-pub fn announce(address: IpAddr, interface: &str) {
+pub fn send(address: IpAddr, interface: &str) {
     if let Err(e) = Announcer.announce(address, interface) {
         complain(
             &format!("Failed to send ARP for {address} on interface {interface}"),

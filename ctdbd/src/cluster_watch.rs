@@ -1,4 +1,4 @@
-//! What the cluster watch gets from the daemon that it runs in.
+//! The cluster watch as this daemon runs it, and what it gets from the daemon.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ use ctdb_protocol::LockAnswer;
 use ctdb_protocol::id::Pnn;
 use tokio::sync::{oneshot, watch};
 
+use crate::cluster_lock::{Helper, Lock};
 use crate::log;
-use crate::mutex::{Helper, Lock};
 use crate::outbound::addresses;
 use crate::takeover;
 
@@ -26,7 +26,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(120);
 
 /// The daemon as the watch sees it.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct DaemonEnvironment {
     configuration: Configuration,
     paths: Paths,
     cluster_lock: Option<String>,
@@ -43,7 +43,7 @@ struct Held {
     gone: watch::Receiver<bool>,
 }
 
-impl Surroundings {
+impl DaemonEnvironment {
     /// For a watch that ends when `stop` turns true.
     #[must_use]
     pub fn new(
@@ -99,7 +99,7 @@ fn keep(mut lock: Lock) -> Held {
     Held { release, gone }
 }
 
-impl Environment for Surroundings {
+impl Environment for DaemonEnvironment {
     fn configuration(&self) -> Configuration {
         self.configuration.clone()
     }
@@ -169,19 +169,22 @@ impl Environment for Surroundings {
 
 /// Shared handles of a running watch.
 #[derive(Debug)]
-pub struct Running {
+pub struct ClusterWatch {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Running {
+impl ClusterWatch {
     /// Starts the watch as a client of this daemon.
     #[must_use]
-    pub fn start(client: Client, make: impl FnOnce(watch::Receiver<bool>) -> Surroundings) -> Self {
+    pub fn start(
+        client: Client,
+        make: impl FnOnce(watch::Receiver<bool>) -> DaemonEnvironment,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let surroundings = make(stopped);
+        let environment = make(stopped);
         let task = tokio::task::spawn_local(async move {
-            if let Err(e) = ctdb_client::procedure::cluster_watch::run(client, surroundings).await {
+            if let Err(e) = ctdb_client::procedure::cluster_watch::run(client, environment).await {
                 log::error!("Cluster watch ended: {e}");
             }
         });

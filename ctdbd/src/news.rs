@@ -67,10 +67,10 @@ pub enum News {
 
 /// The sending side; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Feed(mpsc::UnboundedSender<News>);
+pub struct ToLoop(mpsc::UnboundedSender<News>);
 
-impl Feed {
-    /// A feed and where its news arrive.
+impl ToLoop {
+    /// A sender and where its news arrive.
     #[must_use]
     pub fn new() -> (Self, mpsc::UnboundedReceiver<News>) {
         let (sender, receiver) = mpsc::unbounded_channel();

@@ -12,7 +12,7 @@ use tdb::{MutexArea, Tdb, TdbFlags, Which};
 
 use super::dead_owner::Search;
 use super::{hurry, open, parent};
-use crate::lock::frame::{BadFrame, Frame, Reply, Request, What};
+use crate::lock_helper::frame::{BadFrame, Frame, Reply, Request, What};
 use crate::log::say;
 
 /// How often the watcher looks for trouble.

@@ -1,4 +1,7 @@
-//! The program `ctdb_lock_helper`: waits for locks in place of the daemon.
+//! The program `ctdb_lock_helper`: waits for locks of database files in place of the daemon.
+//!
+//! fcntl locks belong to a process and robust mutexes to a thread, so the daemon itself never
+//! waits for one, and marks what a helper holds as its own.
 //!
 //! ```text
 //! ctdb_lock_helper <ctdbd-pid> <output-fd> RECORD <db-path> <db-flags> <db-key>
@@ -8,12 +11,14 @@
 //! ```
 //! The first two are upstream's: one lock, one byte on the descriptor (0 locked, 1 failed), held
 //! until SIGTERM or until the daemon is gone. The third is ours: one lock after the other, as
-//! [`super::frame`] says. The fourth too: it tells who holds and awaits the locks of files, see
-//! [`super::holders`].
+//! [`frame`] says. The fourth too: it tells who holds and awaits the locks of files, see
+//! [`holders`].
 //!
 //! No runtime and no argument library here: the program starts under load.
 
 mod dead_owner;
+pub mod frame;
+pub mod holders;
 mod once;
 mod parent;
 mod serve;
@@ -35,7 +40,7 @@ pub fn main() -> ExitCode {
             Ok(pid) => serve::run(pid),
             Err(_) => usage(program),
         },
-        ["--holders"] => super::holders::main(),
+        ["--holders"] => holders::main(),
         _ => match once::Task::from_arguments(&rest) {
             Some(task) => once::run(&task),
             None => usage(program),
