@@ -11,7 +11,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
 use crate::checkers::liveness;
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::world::{Setup, World};
 
 /// How often something that is waited for is looked at.
@@ -75,10 +75,10 @@ impl Cluster {
     }
 
     /// Starts a daemon unless it runs.
-    pub fn start(&self, pnn: Pnn) -> Rc<Life> {
+    pub fn start(&self, pnn: Pnn) -> Rc<Daemon> {
         self.world
-            .life(pnn)
-            .unwrap_or_else(|| Life::begin(&self.world, pnn))
+            .daemon(pnn)
+            .unwrap_or_else(|| Daemon::begin(&self.world, pnn))
     }
 
     /// A running daemon.
@@ -86,9 +86,9 @@ impl Cluster {
     /// # Panics
     /// It does not run.
     #[must_use]
-    pub fn life(&self, pnn: u32) -> Rc<Life> {
+    pub fn daemon(&self, pnn: u32) -> Rc<Daemon> {
         self.world
-            .life(Pnn(pnn))
+            .daemon(Pnn(pnn))
             .unwrap_or_else(|| panic!("node {pnn} does not run"))
     }
 
@@ -145,7 +145,7 @@ impl Cluster {
         node: u32,
         request: &C::Request,
     ) -> Result<C::Reply, ControlError> {
-        let client: Client = self.life(node).connect(900);
+        let client: Client = self.daemon(node).connect(900);
         client
             .request::<C>(Pnn::CURRENT, request)
             .timeout(Duration::from_secs(60))
@@ -155,7 +155,7 @@ impl Cluster {
 
     /// Tells a daemon to shut down, without waiting for it.
     pub fn shut_down(&self, node: u32) {
-        let client: Client = self.life(node).connect(900);
+        let client: Client = self.daemon(node).connect(900);
         client
             .request::<Shutdown>(Pnn::CURRENT, &())
             .no_reply()
@@ -173,7 +173,7 @@ impl Cluster {
     /// The generation of a node.
     #[must_use]
     pub fn generation(&self, node: u32) -> u32 {
-        self.life(node).node.borrow().view().generation().0
+        self.daemon(node).node.borrow().view().generation().0
     }
 
     /// Waits until the nodes agree with each other, whichever of them run and are active.
@@ -184,8 +184,8 @@ impl Cluster {
         let wanted: Vec<Pnn> = active.iter().map(|pnn| Pnn(*pnn)).collect();
         let settled = |world: &World| {
             let mut generations = wanted.iter().map(|pnn| {
-                let life = world.life(*pnn)?;
-                let node = life.node.borrow();
+                let daemon = world.daemon(*pnn)?;
+                let node = daemon.node.borrow();
                 let view = node.view();
                 let normal = !view.recovering();
                 (normal && view.vnn_map().nodes == wanted).then_some(view.generation())

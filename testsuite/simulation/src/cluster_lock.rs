@@ -19,7 +19,7 @@ pub enum Mood {
     Hanging,
 }
 
-/// Holder of the lock: a node and which of its lives.
+/// Holder of the lock: a node and which of its daemons.
 pub type Holder = (Pnn, u64);
 
 #[derive(Debug)]

@@ -176,8 +176,8 @@ impl Nemesis {
                 let silent = matches!(fault, Fault::PowerLoss);
                 world.fault(if silent { "power loss" } else { "crash" }, &about);
                 self.lost_data = true;
-                if let Some(life) = world.life(node) {
-                    life.kill(silent);
+                if let Some(daemon) = world.daemon(node) {
+                    daemon.kill(silent);
                 }
                 sleep(time).await;
                 self.cluster.start(node);
@@ -185,8 +185,8 @@ impl Nemesis {
             Fault::Pause => {
                 world.fault("stopped process", &about);
                 self.lost_data = true;
-                if let Some(life) = world.life(node) {
-                    life.pause(time);
+                if let Some(daemon) = world.daemon(node) {
+                    daemon.pause(time);
                 }
                 sleep(time).await;
             }
@@ -261,8 +261,8 @@ impl Nemesis {
         if self
             .cluster
             .world
-            .life(node)
-            .is_some_and(|life| life.accepts())
+            .daemon(node)
+            .is_some_and(|daemon| daemon.accepts())
         {
             // What a disturbed node answers is its own business.
             let _ = self.cluster.control::<C>(node.0, request).await;

@@ -164,8 +164,8 @@ pub fn run(setup: Setup, time: Duration) -> Report {
             windows_ds: world.checkers.borrow().hosting.windows_ds.clone(),
             log: world.log.borrow().clone(),
         };
-        for life in world.running() {
-            life.kill(true);
+        for daemon in world.running() {
+            daemon.kill(true);
         }
         report
     })
@@ -188,20 +188,22 @@ fn keep_clients(cluster: &Cluster, increments: &Increments) {
     spawn_local(async move {
         let mut served = 0;
         while !increments.stop.get() {
-            for life in world
+            for daemon in world
                 .running()
                 .into_iter()
-                .filter(|life| life.number > served)
+                .filter(|daemon| daemon.number > served)
             {
                 for pid in [100, 101] {
-                    let work = increments.clone().work(Rc::clone(&life), pid, world.dice());
-                    life.spawn(work);
+                    let work = increments
+                        .clone()
+                        .work(Rc::clone(&daemon), pid, world.dice());
+                    daemon.spawn(work);
                 }
             }
             served = world
                 .running()
                 .iter()
-                .map(|life| life.number)
+                .map(|daemon| daemon.number)
                 .max()
                 .unwrap_or(0)
                 .max(served);

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Sleep, sleep_until};
 
-use crate::life::Life;
+use crate::daemon::Daemon;
 
 /// A future that is polled only while its process runs.
 pub struct Stoppable<T> {
-    life: Rc<Life>,
+    daemon: Rc<Daemon>,
     inner: Pin<Box<dyn Future<Output = T>>>,
     wake: Option<Pin<Box<Sleep>>>,
 }
@@ -19,9 +19,9 @@ pub struct Stoppable<T> {
 impl<T> Stoppable<T> {
     /// A task of this process.
     #[must_use]
-    pub fn new(life: Rc<Life>, inner: impl Future<Output = T> + 'static) -> Self {
+    pub fn new(daemon: Rc<Daemon>, inner: impl Future<Output = T> + 'static) -> Self {
         Self {
-            life,
+            daemon,
             inner: Box::pin(inner),
             wake: None,
         }
@@ -32,7 +32,7 @@ impl<T> Future for Stoppable<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        while let Some(until) = self.life.paused_until() {
+        while let Some(until) = self.daemon.paused_until() {
             let wake = self
                 .wake
                 .get_or_insert_with(|| Box::pin(sleep_until(until)));

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::checkers::Checkers;
 use crate::checkers::repeats::Repeats;
 use crate::cluster_lock::ClusterLock;
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::nemesis::Tempo;
 use crate::network::Network;
 use crate::seed::Seed;
@@ -109,7 +109,7 @@ pub struct World {
     /// One disk for each node.
     pub disks: Vec<SharedDisk>,
     /// Running daemons.
-    pub lives: RefCell<Vec<Option<Rc<Life>>>>,
+    pub daemons: RefCell<Vec<Option<Rc<Daemon>>>>,
     /// Invariants.
     pub checkers: RefCell<Checkers>,
     /// Nodes whose monitor event fails.
@@ -126,7 +126,7 @@ pub struct World {
     pub last_fault: Cell<Instant>,
     seed: RefCell<Seed>,
     began: Instant,
-    lives_begun: Cell<u64>,
+    daemons_begun: Cell<u64>,
 }
 
 impl World {
@@ -139,7 +139,7 @@ impl World {
             network: Network::new(seed.fork()),
             lock: ClusterLock::default(),
             disks: (0..count).map(|_| SharedDisk::default()).collect(),
-            lives: RefCell::new(vec![None; count]),
+            daemons: RefCell::new(vec![None; count]),
             checkers: RefCell::default(),
             sick: RefCell::new(vec![false; count]),
             scripts: RefCell::new(vec![Scripts::Work; count]),
@@ -149,7 +149,7 @@ impl World {
             last_fault: Cell::new(Instant::now()),
             seed: RefCell::new(seed),
             began: Instant::now(),
-            lives_begun: Cell::new(0),
+            daemons_begun: Cell::new(0),
             setup,
         })
     }
@@ -160,9 +160,9 @@ impl World {
     }
 
     /// A number for a new daemon, never used before.
-    pub fn next_life(&self) -> u64 {
-        self.lives_begun.set(self.lives_begun.get() + 1);
-        self.lives_begun.get()
+    pub fn next_daemon(&self) -> u64 {
+        self.daemons_begun.set(self.daemons_begun.get() + 1);
+        self.daemons_begun.get()
     }
 
     /// Whether a node is configured with the cluster lock.
@@ -178,14 +178,18 @@ impl World {
 
     /// The daemon of a node, if it runs.
     #[must_use]
-    pub fn life(&self, node: Pnn) -> Option<Rc<Life>> {
-        self.lives.borrow().get(node.0 as usize).cloned().flatten()
+    pub fn daemon(&self, node: Pnn) -> Option<Rc<Daemon>> {
+        self.daemons
+            .borrow()
+            .get(node.0 as usize)
+            .cloned()
+            .flatten()
     }
 
     /// All daemons that run.
     #[must_use]
-    pub fn running(&self) -> Vec<Rc<Life>> {
-        self.lives.borrow().iter().flatten().cloned().collect()
+    pub fn running(&self) -> Vec<Rc<Daemon>> {
+        self.daemons.borrow().iter().flatten().cloned().collect()
     }
 
     /// Virtual time since the begin.
@@ -213,7 +217,7 @@ impl World {
     /// A node does something that it must not do over and over. What it works off after it was stopped
     /// happened over a longer time than it seems.
     pub fn happens(&self, node: Pnn, what: &str) {
-        if self.life(node).is_some_and(|life| life.catches_up()) {
+        if self.daemon(node).is_some_and(|daemon| daemon.catches_up()) {
             return;
         }
         let at = self.elapsed();

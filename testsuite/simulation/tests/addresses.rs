@@ -19,9 +19,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How many running nodes have each address.
 fn hosts(world: &World) -> Vec<usize> {
     let count = |address: IpAddr| {
-        let lives = world.running().into_iter();
-        lives
-            .filter(|life| life.addresses.borrow().contains(&address))
+        let daemons = world.running().into_iter();
+        daemons
+            .filter(|daemon| daemon.addresses.borrow().contains(&address))
             .count()
     };
     let addresses = world.public_addresses().into_iter();
@@ -47,7 +47,7 @@ fn r36_a_node_that_is_shut_down_has_given_its_addresses_away_when_it_ends() {
                 })
                 .await;
                 sleep(10 * SECOND).await;
-                let leaver = cluster.life(u32::try_from(seed % 3).expect("below 3"));
+                let leaver = cluster.daemon(u32::try_from(seed % 3).expect("below 3"));
                 assert!(!leaver.addresses.borrow().is_empty());
                 cluster.shut_down(leaver.pnn.0);
                 let ended = |_: &World| leaver.exit.get().is_some();
@@ -103,7 +103,7 @@ fn a_follower_that_is_cut_off_lets_its_addresses_go() {
             );
             sleep(90 * SECOND).await;
             assert_eq!(hosts(&cluster.world), [1; 4]);
-            assert!(cluster.life(lost).addresses.borrow().is_empty());
+            assert!(cluster.daemon(lost).addresses.borrow().is_empty());
             sleep(MINUTE).await;
             cluster.world.network.heal();
             cluster.expect_healthy(MINUTE).await;
@@ -125,13 +125,13 @@ fn a_follower_that_is_cut_off_in_a_recovery_mode_of_its_own_lets_its_addresses_g
             let (lost, other) = (followers.next(), followers.next());
             let (lost, other) = (lost.expect("three nodes"), other.expect("three nodes"));
             cluster.world.network.reset(Pnn(lost), Pnn(other));
-            let life = cluster.life(lost);
-            let in_recovery = |_: &World| life.node.borrow().view().recovering();
+            let daemon = cluster.daemon(lost);
+            let in_recovery = |_: &World| daemon.node.borrow().view().recovering();
             let began = cluster.wait_until(3 * SECOND, in_recovery).await;
             began.expect("in recovery");
             cut_off(&cluster, lost);
             sleep(150 * SECOND).await;
-            assert!(life.addresses.borrow().is_empty(), "seed {seed}");
+            assert!(daemon.addresses.borrow().is_empty(), "seed {seed}");
             assert_eq!(hosts(&cluster.world), [1; 4], "seed {seed}");
             cluster.world.network.heal();
             cluster.expect_healthy(MINUTE).await;
@@ -183,7 +183,7 @@ fn a_leader_that_is_killed_in_the_middle_of_a_takeover_run_holds_nobody_up() {
                 .await
                 .expect("stop");
             sleep(Duration::from_millis(delay_ms)).await;
-            cluster.life(leader.0).kill(false);
+            cluster.daemon(leader.0).kill(false);
             let served = |world: &World| hosts(world) == [1; 4];
             let after = cluster.wait_until(20 * SECOND, served).await;
             assert!(after.is_some(), "killed {delay_ms} ms after the stop");
@@ -227,7 +227,7 @@ fn an_address_that_comes_back_by_itself_is_found() {
         let address = cluster.world.public_addresses()[0].address;
         for _ in 0..600 {
             for node in 0..3 {
-                cluster.life(node).addresses.borrow_mut().insert(address);
+                cluster.daemon(node).addresses.borrow_mut().insert(address);
             }
             sleep(Duration::from_millis(100)).await;
         }

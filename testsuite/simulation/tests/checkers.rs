@@ -17,11 +17,7 @@ const DATABASE: &str = "counters.tdb";
 /// A healthy cluster in which all nodes have the database and node 0 has a record.
 async fn cluster() -> Cluster {
     let cluster = Cluster::ready(Setup::new(1)).await;
-    let mut processes = Vec::new();
-    for node in 0..3 {
-        processes.push(Process::attach(cluster.life(node), DATABASE).await);
-    }
-    sleep(Duration::from_secs(1)).await;
+    let processes = Process::one_per_node(&cluster, DATABASE).await;
     assert!(processes[0].write(b"key", &7_u64.to_le_bytes()).await);
     sleep(Duration::from_secs(2)).await;
     cluster.expect_no_violation();
@@ -30,7 +26,7 @@ async fn cluster() -> Cluster {
 
 fn forge(cluster: &Cluster, node: u32, rsn: u64, number: u64) {
     let header = LtdbHeader::new(rsn, Pnn(node), RecordFlags::empty());
-    let file = cluster.life(node).file(DATABASE).expect("attached");
+    let file = cluster.daemon(node).file(DATABASE).expect("attached");
     let value = header.join(&number.to_le_bytes());
     file.borrow_mut()
         .records_mut()
@@ -97,7 +93,7 @@ fn lost_doubled_and_halved_numbers_are_found() {
             1
         );
 
-        let file = cluster.life(0).file(DATABASE).expect("attached");
+        let file = cluster.daemon(0).file(DATABASE).expect("attached");
         let header = LtdbHeader::new(1, Pnn(0), RecordFlags::empty());
         for (part, number) in PARTS.iter().zip([5_u64, 5, 4]) {
             let value = header.join(&number.to_le_bytes());
@@ -139,14 +135,18 @@ fn misplaced_addresses_and_dead_nodes_are_found() {
         let cluster = cluster().await;
         let everywhere = cluster.world.public_addresses()[0].address;
         for node in 0..3 {
-            cluster.life(node).addresses.borrow_mut().insert(everywhere);
+            cluster
+                .daemon(node)
+                .addresses
+                .borrow_mut()
+                .insert(everywhere);
         }
         assert_eq!(addresses::check_quiet(&cluster.world).len(), 1);
         assert_eq!(
             generation::check_quiet(&cluster.world),
             Vec::<String>::new()
         );
-        cluster.life(2).kill(false);
+        cluster.daemon(2).kill(false);
         let complaints = liveness::complaints(&cluster.world);
         assert!(
             complaints.contains(&"node 2 does not run".to_owned()),

@@ -22,7 +22,7 @@ async fn with_broken_scripts(seed: u64, scripts: Scripts) -> (Cluster, u32, u32)
     let leader = cluster.leader().expect("it leads").0;
     let broken = (0..3).find(|node| *node != leader).expect("three nodes");
     cluster.world.scripts.borrow_mut()[broken as usize] = scripts;
-    cluster.life(broken).addresses.borrow_mut().clear();
+    cluster.daemon(broken).addresses.borrow_mut().clear();
     (cluster, leader, broken)
 }
 
@@ -53,7 +53,7 @@ fn a_healthy_leader_shuts_down_while_an_address_does_not_come() {
             simulate(async || {
                 let (cluster, leader, _) = with_broken_scripts(seed, Scripts::DoNothing).await;
                 sleep(Duration::from_millis(after_ms)).await;
-                let leaver = cluster.life(leader);
+                let leaver = cluster.daemon(leader);
                 cluster.shut_down(leader);
                 let ended = |_: &World| leaver.exit.get().is_some();
                 let took = cluster.wait_until(5 * SECOND, ended).await;

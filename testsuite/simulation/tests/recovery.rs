@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ctdb_core::Input;
 use ctdb_core::store::Kind;
 use ctdb_protocol::control::{
-    ContinueNode, DbVacuum, GetDbMap, ModifyFlags, SetLmasterRole, Shutdown, StopNode,
+    ContinueNode, GetDbMap, ModifyFlags, SetLmasterRole, Shutdown, StopNode,
 };
 use ctdb_protocol::types::{NodeFlagChange, NodeFlags};
 use ctdb_protocol::{Control, Packet, Pnn, types};
@@ -22,22 +22,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DATABASE: &str = "locking.tdb";
 
-/// One process per node, all with the same volatile database.
-async fn processes(cluster: &Cluster) -> Vec<Process> {
-    let mut processes = Vec::new();
-    for node in cluster.world.numbers() {
-        processes.push(Process::attach(cluster.life(node.0), DATABASE).await);
-    }
-    sleep(SECOND).await;
-    processes
-}
-
 #[test]
 fn r2_a_machine_that_comes_back_before_anybody_missed_it_joins_again() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(2)).await;
         for _ in 0..5 {
-            cluster.life(2).kill(true);
+            cluster.daemon(2).kill(true);
             sleep(Duration::from_millis(300)).await;
             cluster.start(Pnn(2));
             cluster.expect_healthy(20 * SECOND).await;
@@ -62,7 +52,7 @@ fn r17_a_leader_that_is_stopped_in_the_middle_leaves_no_record_behind() {
     for delay_ms in [0, 30, 60, 90, 120, 150, 200, 300] {
         simulate(async || {
             let cluster = Cluster::ready(Setup::new(17 + delay_ms)).await;
-            let processes = processes(&cluster).await;
+            let processes = Process::one_per_node(&cluster, DATABASE).await;
             for number in 0..20 {
                 assert!(
                     processes[number % 3]
@@ -100,54 +90,15 @@ fn r17_a_leader_that_is_stopped_in_the_middle_leaves_no_record_behind() {
 }
 
 #[test]
-fn r22_a_record_that_was_deleted_while_a_node_was_stopped_stays_deleted() {
-    for seed in 0..6 {
-        simulate(async || {
-            let cluster = Cluster::ready(Setup::new(seed)).await;
-            let processes = processes(&cluster).await;
-            // Every node has had it, so that every node has a copy.
-            for process in &processes {
-                assert!(process.write(b"doomed", b"data").await);
-            }
-            cluster.control::<StopNode>(2, &()).await.expect("stop");
-            cluster.expect_settled(&[0, 1], MINUTE).await;
-            assert!(processes[0].delete(b"doomed").await);
-            for _ in 0..6 {
-                for node in [0, 1] {
-                    let request = types::DbVacuum {
-                        db_id: processes[0].db,
-                        full: true,
-                    };
-                    cluster
-                        .control::<DbVacuum>(node, &request)
-                        .await
-                        .expect("vacuum");
-                }
-            }
-            cluster
-                .control::<ContinueNode>(2, &())
-                .await
-                .expect("continue");
-            cluster.expect_settled(&[0, 1, 2], MINUTE).await;
-            for process in &processes {
-                let data = process.read(b"doomed").await.expect("no record is stuck");
-                assert_eq!(data, Bytes::new(), "it came back from the dead");
-            }
-            cluster.expect_no_violation();
-        });
-    }
-}
-
-#[test]
 fn r23_stop_returns_when_the_node_is_inactive_and_continue_may_follow_at_once() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(23)).await;
-        let _processes = processes(&cluster).await;
+        let _processes = Process::one_per_node(&cluster, DATABASE).await;
         for _ in 0..10 {
             cluster.control::<StopNode>(1, &()).await.expect("stop");
             {
-                let life = cluster.life(1);
-                let node = life.node.borrow();
+                let daemon = cluster.daemon(1);
+                let node = daemon.node.borrow();
                 assert!(node.view().inactive());
                 assert_eq!(node.view().generation(), ctdb_protocol::Generation::INVALID);
                 assert!(node.databases().all(|db| db.has_invalid_records()));
@@ -169,7 +120,7 @@ fn r24_a_database_that_only_some_nodes_have_is_attached_on_all_by_recovery() {
         cluster.start(Pnn(0));
         cluster.start(Pnn(1));
         cluster.expect_settled(&[0, 1], 20 * SECOND).await;
-        let process = Process::attach(cluster.life(0), DATABASE).await;
+        let process = Process::attach(cluster.daemon(0), DATABASE).await;
         assert!(process.write(b"key", b"before").await);
         cluster.start(Pnn(2));
         cluster.expect_healthy(MINUTE).await;
@@ -178,7 +129,7 @@ fn r24_a_database_that_only_some_nodes_have_is_attached_on_all_by_recovery() {
             .await
             .expect("it answers");
         assert!(map.dbs.iter().any(|db| db.db_id == process.db), "{map:?}");
-        let late = Process::attach(cluster.life(2), DATABASE).await;
+        let late = Process::attach(cluster.daemon(2), DATABASE).await;
         assert_eq!(late.read(b"key").await, Some(Bytes::from_static(b"before")));
         cluster.expect_no_violation();
     });
@@ -193,12 +144,12 @@ fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
             ..Setup::new(25)
         })
         .await;
-        let _processes = processes(&cluster).await;
+        let _processes = Process::one_per_node(&cluster, DATABASE).await;
         let leader = cluster.leader().expect("it leads");
         let stuck = (0..3).find(|node| *node != leader.0).expect("three nodes");
         let healthy: Vec<u32> = (0..3).filter(|node| *node != stuck).collect();
         // A client that never gives a record's lock back.
-        let file = cluster.life(stuck).file(DATABASE).expect("attached");
+        let file = cluster.daemon(stuck).file(DATABASE).expect("attached");
         let locks = file.borrow().locks.clone();
         let _held = locks.acquire(Scope::Chain(File::chain_of(b"held"))).await;
         cluster
@@ -208,7 +159,7 @@ fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
         cluster.expect_settled(&healthy, 2 * MINUTE).await;
         assert!(
             cluster
-                .life(stuck)
+                .daemon(stuck)
                 .node
                 .borrow()
                 .view()
@@ -223,7 +174,7 @@ fn r25_a_node_that_cannot_freeze_is_banned_and_the_others_go_on() {
 fn r26_a_node_that_may_not_be_lmaster_leaves_the_map_and_comes_back() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(26)).await;
-        let processes = processes(&cluster).await;
+        let processes = Process::one_per_node(&cluster, DATABASE).await;
         cluster
             .control::<SetLmasterRole>(1, &0)
             .await
@@ -232,7 +183,7 @@ fn r26_a_node_that_may_not_be_lmaster_leaves_the_map_and_comes_back() {
             world
                 .running()
                 .iter()
-                .all(|life| life.node.borrow().view().vnn_map().nodes == [Pnn(0), Pnn(2)])
+                .all(|daemon| daemon.node.borrow().view().vnn_map().nodes == [Pnn(0), Pnn(2)])
         };
         assert!(cluster.wait_until(10 * SECOND, without).await.is_some());
         for (number, process) in processes.iter().enumerate() {
@@ -276,7 +227,7 @@ fn r27_flags_that_any_node_has_wrong_are_put_right() {
 fn r32_odd_keys_and_empty_values_survive_recovery() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(32)).await;
-        let processes = processes(&cluster).await;
+        let processes = Process::one_per_node(&cluster, DATABASE).await;
         let keys: [&[u8]; 4] = [b"\0", b"a\0b\0", b"\xff\xfe\0\x80", &[7; 5000]];
         for (number, key) in keys.iter().enumerate() {
             assert!(
@@ -285,7 +236,7 @@ fn r32_odd_keys_and_empty_values_survive_recovery() {
                     .await
             );
         }
-        cluster.life(2).kill(false);
+        cluster.daemon(2).kill(false);
         cluster.expect_settled(&[0, 1], 5 * SECOND).await;
         for (number, key) in keys
             .iter()
@@ -308,7 +259,7 @@ fn a_replicated_copy_with_the_higher_sequence_number_wins_as_a_whole() {
         let dice = world.dice();
         tokio::task::spawn_local(transactions.clone().work(world, dice));
         sleep(20 * SECOND).await;
-        cluster.life(1).kill(false);
+        cluster.daemon(1).kill(false);
         sleep(20 * SECOND).await;
         cluster.start(Pnn(1));
         cluster.expect_healthy(MINUTE).await;
@@ -319,7 +270,7 @@ fn a_replicated_copy_with_the_higher_sequence_number_wins_as_a_whole() {
         let found = ctdb_simulation::checkers::commits::check_quiet(&cluster.world, &ledger);
         assert_eq!(found, Vec::<String>::new());
         let file = cluster
-            .life(1)
+            .daemon(1)
             .file("p.tdb")
             .expect("it was attached again");
         assert_eq!(file.borrow().kind, Kind::Persistent);
@@ -331,7 +282,7 @@ fn r10_damaged_packets_cost_nothing_but_themselves() {
     for seed in 0..10 {
         simulate(async || {
             let cluster = Cluster::ready(Setup::new(seed)).await;
-            let processes = processes(&cluster).await;
+            let processes = Process::one_per_node(&cluster, DATABASE).await;
             assert!(processes[0].write(b"key", b"data").await);
             let mut dice = Seed::new(seed);
             let samples = cluster.world.checkers.borrow().sampled.clone();
@@ -342,7 +293,7 @@ fn r10_damaged_packets_cost_nothing_but_themselves() {
                 if asks_to_leave(&packet) {
                     continue;
                 }
-                let victim = cluster.life(u32::try_from(dice.below(3)).expect("below 3"));
+                let victim = cluster.daemon(u32::try_from(dice.below(3)).expect("below 3"));
                 let from = Pnn((victim.pnn.0 + 1) % 3);
                 victim.feed(Input::PeerPacket {
                     from,
@@ -355,7 +306,7 @@ fn r10_damaged_packets_cost_nothing_but_themselves() {
             sleep(MINUTE).await;
             for node in cluster.world.numbers() {
                 assert!(
-                    cluster.world.life(node).is_some(),
+                    cluster.world.daemon(node).is_some(),
                     "node {node} died, seed {seed}"
                 );
             }

@@ -103,7 +103,7 @@ fn lock() {
 fn recovery() {
     simulate(async || {
         let cluster = Cluster::ready(Setup::new(3)).await;
-        let process = Process::attach(cluster.life(0), "locking.tdb").await;
+        let process = Process::attach(cluster.daemon(0), "locking.tdb").await;
         assert!(process.write(b"key", b"value").await);
         sleep(15 * SECOND).await;
         let from = cluster.world.elapsed();
@@ -111,7 +111,7 @@ fn recovery() {
             .map(Pnn)
             .find(|node| cluster.leader() != Some(*node))
             .expect("three nodes");
-        cluster.life(gone.0).kill(false);
+        cluster.daemon(gone.0).kill(false);
         sleep(5 * SECOND).await;
         cluster.start(gone);
         sleep(5 * SECOND).await;
@@ -129,7 +129,7 @@ fn migration() {
         .await;
         let mut processes = Vec::new();
         for node in 0..3 {
-            processes.push(Process::attach(cluster.life(node), "locking.tdb").await);
+            processes.push(Process::attach(cluster.daemon(node), "locking.tdb").await);
         }
         sleep(15 * SECOND).await;
         let from = cluster.world.elapsed();

@@ -9,7 +9,7 @@ use ctdb_protocol::Pnn;
 use tokio::time::{Duration, Instant};
 
 use crate::cluster_lock::Mood;
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::world::World;
 
 /// A node that is cut off has let its addresses go `RecoveryDropAllIPs` after the cluster lost it, and
@@ -68,7 +68,7 @@ impl Hosting {
         let now = Instant::now();
         let (times, changed) = condition(world);
         let mut shared = hosts(world);
-        shared.retain(|_, lives| lives.len() > 1);
+        shared.retain(|_, daemons| daemons.len() > 1);
         for (address, window) in &mut self.windows {
             let there = shared.contains_key(address);
             if there && window.times == times && window.since >= changed {
@@ -87,21 +87,21 @@ impl Hosting {
         self.windows
             .retain(|address, _| shared.contains_key(address));
         let mut violations = Vec::new();
-        for (address, lives) in shared {
+        for (address, daemons) in shared {
             let window = self.windows.entry(address).or_insert(Window {
                 began: now,
                 since: now,
                 times,
                 reported: false,
             });
-            if lives.iter().any(|life| life.paused_until().is_some()) {
+            if daemons.iter().any(|daemon| daemon.paused_until().is_some()) {
                 // Nobody can make a stopped process let go of anything.
                 window.since = now;
             }
             let lasted = now.duration_since(window.since);
             if !window.reported && limit(world, times).is_some_and(|limit| lasted > limit) {
                 window.reported = true;
-                let nodes: Vec<Pnn> = lives.iter().map(|life| life.pnn).collect();
+                let nodes: Vec<Pnn> = daemons.iter().map(|daemon| daemon.pnn).collect();
                 let times = times.name();
                 violations.push(format!(
                     "address {address} is on nodes {nodes:?} for {lasted:?}, {times}"
@@ -124,8 +124,8 @@ fn limit(world: &World, times: Times) -> Option<Duration> {
 
 /// What the cluster is like, and when that last changed.
 fn condition(world: &World) -> (Times, Instant) {
-    let mut lives = world.running().into_iter();
-    let stopped = lives.any(|life| life.paused_until().is_some());
+    let mut daemons = world.running().into_iter();
+    let stopped = daemons.any(|daemon| daemon.paused_until().is_some());
     // While an attempt at the lock hangs, nobody may lead.
     let lock_ails = world.lock.mood() != Mood::Well || world.lock.hangs();
     let disturbed = world.network.is_disturbed() || lock_ails || stopped;
@@ -139,11 +139,11 @@ fn condition(world: &World) -> (Times, Instant) {
 }
 
 /// On which machines whose daemon runs each address is.
-fn hosts(world: &World) -> BTreeMap<IpAddr, Vec<std::rc::Rc<Life>>> {
+fn hosts(world: &World) -> BTreeMap<IpAddr, Vec<std::rc::Rc<Daemon>>> {
     let mut hosts: BTreeMap<IpAddr, Vec<_>> = BTreeMap::new();
-    for life in world.running() {
-        for address in life.addresses.borrow().iter() {
-            hosts.entry(*address).or_default().push(life.clone());
+    for daemon in world.running() {
+        for address in daemon.addresses.borrow().iter() {
+            hosts.entry(*address).or_default().push(daemon.clone());
         }
     }
     hosts
@@ -161,7 +161,7 @@ pub fn check_quiet(world: &World) -> Vec<String> {
                 .get(&line.address)
                 .into_iter()
                 .flatten()
-                .map(|life| life.pnn)
+                .map(|daemon| daemon.pnn)
                 .collect();
             let address = line.address;
             (nodes.len() != 1).then(|| format!("address {address} is on nodes {nodes:?}"))

@@ -10,8 +10,8 @@ use crate::world::World;
 #[must_use]
 pub fn check_quiet(world: &World, ledger: &Ledger) -> Vec<String> {
     let mut violations = Vec::new();
-    for life in world.running() {
-        let Some(file) = life.file(&ledger.database) else {
+    for daemon in world.running() {
+        let Some(file) = daemon.file(&ledger.database) else {
             continue;
         };
         let file = file.borrow();
@@ -24,7 +24,7 @@ pub fn check_quiet(world: &World, ledger: &Ledger) -> Vec<String> {
                     .unwrap_or(0)
             })
             .collect();
-        let (node, name) = (life.pnn, &ledger.database);
+        let (node, name) = (daemon.pnn, &ledger.database);
         if values.iter().any(|value| *value != values[0]) {
             violations.push(format!(
                 "{name} on node {node}: half a transaction: {values:?}"

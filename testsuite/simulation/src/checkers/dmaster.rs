@@ -13,9 +13,9 @@ use crate::world::World;
 pub(super) fn check(world: &World) -> Vec<String> {
     let mut masters: BTreeMap<(Generation, String, Vec<u8>), Pnn> = BTreeMap::new();
     let mut violations = Vec::new();
-    for life in world.running() {
-        let node = life.node.borrow();
-        let disk = world.disks[life.pnn.0 as usize].borrow();
+    for daemon in world.running() {
+        let node = daemon.node.borrow();
+        let disk = world.disks[daemon.pnn.0 as usize].borrow();
         for file in disk.files() {
             let file = file.borrow();
             let Some(generation) = settled(&node, &file.name) else {
@@ -25,14 +25,14 @@ pub(super) fn check(world: &World) -> Vec<String> {
                 let Ok((header, _)) = LtdbHeader::split(value) else {
                     continue;
                 };
-                if header.dmaster != life.pnn {
+                if header.dmaster != daemon.pnn {
                     continue;
                 }
                 let record = (generation, file.name.clone(), key.clone());
-                if let Some(other) = masters.insert(record, life.pnn) {
+                if let Some(other) = masters.insert(record, daemon.pnn) {
                     violations.push(format!(
                         "both node {other} and node {} are data master of {} in {}",
-                        life.pnn,
+                        daemon.pnn,
                         key.escape_ascii(),
                         file.name
                     ));

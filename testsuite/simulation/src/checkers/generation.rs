@@ -39,8 +39,8 @@ impl Agreement {
 pub fn check_quiet(world: &World) -> Vec<String> {
     let mut found: Option<(Pnn, Generation)> = None;
     let mut violations = Vec::new();
-    for life in world.running() {
-        let node = life.node.borrow();
+    for daemon in world.running() {
+        let node = daemon.node.borrow();
         if node.view().inactive() {
             continue;
         }
@@ -48,10 +48,10 @@ pub fn check_quiet(world: &World) -> Vec<String> {
         match found {
             Some((other, theirs)) if theirs != generation => violations.push(format!(
                 "node {} is in generation {generation}, node {other} in {theirs}",
-                life.pnn
+                daemon.pnn
             )),
             Some(_) => {}
-            None => found = Some((life.pnn, generation)),
+            None => found = Some((daemon.pnn, generation)),
         }
     }
     violations

@@ -12,15 +12,15 @@ use crate::world::World;
 #[must_use]
 pub fn check_quiet(world: &World, counts: &Counts, exact: bool) -> Vec<String> {
     let mut newest: BTreeMap<Vec<u8>, (u64, u64)> = BTreeMap::new();
-    for life in world.running() {
-        let Some(file) = life.file(DATABASE) else {
+    for daemon in world.running() {
+        let Some(file) = daemon.file(DATABASE) else {
             continue;
         };
         for (key, value) in file.borrow().committed() {
             let Ok((header, data)) = LtdbHeader::split(value) else {
                 continue;
             };
-            if header.dmaster != life.pnn {
+            if header.dmaster != daemon.pnn {
                 continue;
             }
             let number = data.try_into().map(u64::from_le_bytes).unwrap_or(0);

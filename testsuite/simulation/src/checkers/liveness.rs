@@ -9,11 +9,11 @@ use crate::world::World;
 pub fn complaints(world: &World) -> Vec<String> {
     let mut complaints = Vec::new();
     for pnn in world.numbers() {
-        let Some(life) = world.life(pnn) else {
+        let Some(daemon) = world.daemon(pnn) else {
             complaints.push(format!("node {pnn} does not run"));
             continue;
         };
-        let node = life.node.borrow();
+        let node = daemon.node.borrow();
         let view = node.view();
         if view.run_state() != RunState::RUNNING {
             complaints.push(format!(

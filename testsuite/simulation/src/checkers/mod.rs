@@ -6,15 +6,15 @@ pub mod commits;
 pub mod dmaster;
 pub mod generation;
 pub mod increments;
-pub mod leader;
 pub mod liveness;
+pub mod one_leader;
 pub mod repeats;
 pub mod rsn;
 
 use bytes::Bytes;
 
 use crate::cluster_lock::ClusterLock;
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::world::World;
 
 /// Number of packets that are kept.
@@ -32,26 +32,26 @@ pub struct Checkers {
     /// Addresses on two nodes.
     pub hosting: addresses::Hosting,
     /// Who leads.
-    pub leader: leader::Uniqueness,
+    pub leader: one_leader::Uniqueness,
 }
 
 impl Checkers {
     /// After each turn of a daemon.
-    pub fn after_turn(&mut self, life: &Life) {
-        let node = life.node.borrow();
+    pub fn after_turn(&mut self, daemon: &Daemon) {
+        let node = daemon.node.borrow();
         let mut found: Vec<String> = self.generation.after_turn(&node).into_iter().collect();
         drop(node);
-        found.extend(chain_locks(life));
-        self.report(&life.world(), found);
+        found.extend(chain_locks(daemon));
+        self.report(&daemon.world(), found);
     }
 
     /// A daemon sends a packet to a peer.
-    pub fn packet_sent(&mut self, life: &Life, lock: &ClusterLock, packet: &Bytes) {
+    pub fn packet_sent(&mut self, daemon: &Daemon, lock: &ClusterLock, packet: &Bytes) {
         if self.sampled.len() < SAMPLES {
             self.sampled.push(packet.clone());
         }
-        let found = self.leader.packet_sent(life, lock, packet);
-        self.report(&life.world(), found.into_iter().collect());
+        let found = self.leader.packet_sent(daemon, lock, packet);
+        self.report(&daemon.world(), found.into_iter().collect());
     }
 
     /// Every second of virtual time.
@@ -77,13 +77,13 @@ impl Checkers {
 }
 
 /// Between two turns a daemon holds no chain lock of its own: smbd waits for it otherwise.
-fn chain_locks(life: &Life) -> Option<String> {
-    let world = life.world();
-    let disk = world.disks[life.pnn.0 as usize].borrow();
+fn chain_locks(daemon: &Daemon) -> Option<String> {
+    let world = daemon.world();
+    let disk = world.disks[daemon.pnn.0 as usize].borrow();
     let holding = disk.files().find(|file| file.borrow().daemon_holds())?;
     let name = holding.borrow().name.clone();
     Some(format!(
         "node {} keeps a chain lock of {name} over a turn",
-        life.pnn
+        daemon.pnn
     ))
 }

@@ -23,9 +23,9 @@ impl Growth {
     pub(super) fn check(&mut self, world: &World) -> Vec<String> {
         let mut violations = Vec::new();
         let mut seen = BTreeMap::new();
-        for life in world.running() {
-            let node = life.node.borrow();
-            let disk = world.disks[life.pnn.0 as usize].borrow();
+        for daemon in world.running() {
+            let node = daemon.node.borrow();
+            let disk = world.disks[daemon.pnn.0 as usize].borrow();
             for file in disk.files() {
                 let file = file.borrow();
                 let Some(generation) = settled(&node, &file.name) else {
@@ -35,14 +35,14 @@ impl Growth {
                     let Ok((header, _)) = LtdbHeader::split(value) else {
                         continue;
                     };
-                    let copy = (life.pnn, life.number, file.name.clone(), key.clone());
+                    let copy = (daemon.pnn, daemon.number, file.name.clone(), key.clone());
                     let before = self.seen.get(&copy).filter(|(old, _)| *old == generation);
                     if let Some((_, rsn)) = before
                         && *rsn > header.rsn
                     {
                         violations.push(format!(
                             "node {}: rsn of {} in {} fell from {rsn} to {}",
-                            life.pnn,
+                            daemon.pnn,
                             key.escape_ascii(),
                             file.name,
                             header.rsn

@@ -14,7 +14,7 @@ use ctdb_protocol::types::{CallFlags, CallFunction, LtdbHeader, RecordFlags};
 use ctdb_protocol::{DbId, Pnn};
 use tokio::time::{sleep, timeout};
 
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::locks::Scope;
 use crate::seed::Seed;
 use crate::storage::{File, SharedFile};
@@ -41,19 +41,19 @@ const PATIENCE: Duration = Duration::from_secs(400);
 
 impl Increments {
     /// One client of a daemon, for as long as the daemon lives.
-    pub async fn work(self, life: Rc<Life>, pid: i32, mut dice: Seed) {
-        while !life.accepts() {
+    pub async fn work(self, daemon: Rc<Daemon>, pid: i32, mut dice: Seed) {
+        while !daemon.accepts() {
             sleep(Duration::from_millis(100)).await;
         }
-        let (client, pace) = (life.connect(pid), life.world().setup.pace);
+        let (client, pace) = (daemon.connect(pid), daemon.world().setup.pace);
         let Some(db) = attach(&client).await else {
             return;
         };
         while !self.stop.get() {
             let key = format!("counter {}", dice.below(KEYS)).into_bytes();
             let pause = pace.pause(&mut dice);
-            if let Some(file) = life.file(DATABASE) {
-                self.increment(&client, &life, &file, db, &key).await;
+            if let Some(file) = daemon.file(DATABASE) {
+                self.increment(&client, &daemon, &file, db, &key).await;
             }
             sleep(pause).await;
         }
@@ -62,12 +62,12 @@ impl Increments {
     async fn increment(
         &self,
         client: &Client,
-        life: &Life,
+        daemon: &Daemon,
         file: &SharedFile,
         db: DbId,
         key: &[u8],
     ) {
-        let own = life.pnn;
+        let own = daemon.pnn;
         loop {
             let locks = file.borrow().locks.clone();
             let guard = locks.acquire(Scope::Chain(File::chain_of(key))).await;
@@ -86,7 +86,7 @@ impl Increments {
                 Ok(Err(_)) => sleep(Duration::from_millis(50)).await,
                 Err(_) => {
                     let text = format!("a client of node {own} waits for {}", key.escape_ascii());
-                    life.world().note(Some(own), format!("VIOLATION {text}"));
+                    daemon.world().note(Some(own), format!("VIOLATION {text}"));
                     LOST_ANSWERS.with(|lost| lost.borrow_mut().push(text));
                     return;
                 }

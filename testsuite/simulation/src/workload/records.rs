@@ -11,7 +11,8 @@ use ctdb_protocol::types::{CallFlags, CallFunction, KeyData, LtdbHeader, RecordF
 use ctdb_protocol::{DbId, Pnn};
 use tokio::time::{sleep, timeout};
 
-use crate::life::Life;
+use crate::cluster::Cluster;
+use crate::daemon::Daemon;
 use crate::locks::{LockGuard, Scope};
 use crate::storage::File;
 
@@ -22,7 +23,7 @@ pub struct Process {
     /// The database.
     pub db: DbId,
     name: String,
-    life: Rc<Life>,
+    daemon: Rc<Daemon>,
 }
 
 impl Process {
@@ -30,8 +31,8 @@ impl Process {
     ///
     /// # Panics
     /// The daemon refuses for a minute.
-    pub async fn attach(life: Rc<Life>, name: &str) -> Self {
-        let client = life.connect(700);
+    pub async fn attach(daemon: Rc<Daemon>, name: &str) -> Self {
+        let client = daemon.connect(700);
         let wanted = Text::new(name);
         for _ in 0..120 {
             if let Ok(db) = client.control::<DbAttach>(Pnn::CURRENT, &wanted).await {
@@ -39,12 +40,22 @@ impl Process {
                     client,
                     db,
                     name: name.to_owned(),
-                    life,
+                    daemon,
                 };
             }
             sleep(Duration::from_millis(500)).await;
         }
-        panic!("node {} does not let {name} be attached", life.pnn)
+        panic!("node {} does not let {name} be attached", daemon.pnn)
+    }
+
+    /// A process on each node, all with the same volatile database, and a second to get used to it.
+    pub async fn one_per_node(cluster: &Cluster, name: &str) -> Vec<Self> {
+        let mut processes = Vec::new();
+        for node in cluster.world.numbers() {
+            processes.push(Self::attach(cluster.daemon(node.0), name).await);
+        }
+        sleep(Duration::from_secs(1)).await;
+        processes
     }
 
     /// The record with its chain locked, once this node is its data master; `None` when the daemon does
@@ -59,12 +70,12 @@ impl Process {
 
     async fn fetch_patiently(&self, key: &[u8]) -> (LockGuard, LtdbHeader, Bytes) {
         loop {
-            if let Some(file) = self.life.file(&self.name) {
+            if let Some(file) = self.daemon.file(&self.name) {
                 let locks = file.borrow().locks.clone();
                 let guard = locks.acquire(Scope::Chain(File::chain_of(key))).await;
                 let value = file.borrow().committed().get(key).cloned();
                 if let Some((header, data)) = value.and_then(|value| split(&value))
-                    && header.dmaster == self.life.pnn
+                    && header.dmaster == self.daemon.pnn
                     && !header.flags.intersects(RecordFlags::RO_FLAGS)
                 {
                     return (guard, header, data);
@@ -88,7 +99,7 @@ impl Process {
         let Some((_guard, header, _)) = self.fetch(key, Duration::from_secs(60)).await else {
             return false;
         };
-        let Some(file) = self.life.file(&self.name) else {
+        let Some(file) = self.daemon.file(&self.name) else {
             return false;
         };
         file.borrow_mut()
@@ -108,7 +119,7 @@ impl Process {
         let Some((guard, header, _)) = self.fetch(key, Duration::from_secs(60)).await else {
             return false;
         };
-        let Some(file) = self.life.file(&self.name) else {
+        let Some(file) = self.daemon.file(&self.name) else {
             return false;
         };
         file.borrow_mut()

@@ -12,7 +12,7 @@ use ctdb_protocol::types::{LtdbHeader, MarshallBuffer, RecordFlags};
 use ctdb_protocol::{DbId, Pnn, ReqId};
 use tokio::time::{sleep, timeout};
 
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::seed::Seed;
 use crate::storage::SharedFile;
 use crate::world::World;
@@ -63,47 +63,59 @@ impl Transactions {
     /// Writes until it is stopped.
     pub async fn work(self, world: Rc<World>, mut dice: Seed) {
         while !self.stop.get() {
-            let lives = world.running();
-            let usable: Vec<&Rc<Life>> = lives.iter().filter(|life| life.accepts()).collect();
+            let daemons = world.running();
+            let usable: Vec<&Rc<Daemon>> =
+                daemons.iter().filter(|daemon| daemon.accepts()).collect();
             if usable.is_empty() {
                 sleep(Duration::from_millis(500)).await;
                 continue;
             }
-            let life = Rc::clone(usable[dice.index(usable.len())]);
-            self.write_on(&life, &mut dice).await;
+            let daemon = Rc::clone(usable[dice.index(usable.len())]);
+            self.write_on(&daemon, &mut dice).await;
             sleep(Duration::from_millis(200)).await;
         }
     }
 
     /// Writes on one node until that fails.
-    async fn write_on(&self, life: &Rc<Life>, dice: &mut Seed) {
-        let client = life.connect(500 + i32::try_from(dice.below(100)).unwrap_or(0));
+    async fn write_on(&self, daemon: &Rc<Daemon>, dice: &mut Seed) {
+        let client = daemon.connect(500 + i32::try_from(dice.below(100)).unwrap_or(0));
         let name = self.ledger.borrow().database.clone();
         let wanted = Text::new(&name);
         let attached = client.control::<DbAttachPersistent>(Pnn::CURRENT, &wanted);
         let Ok(Ok(db)) = timeout(PATIENCE, attached).await else {
             return;
         };
-        let Some(file) = life.file(&name) else { return };
+        let Some(file) = daemon.file(&name) else {
+            return;
+        };
         for _ in 0..40 {
-            if self.stop.get() || !life.is_alive() || !self.commit(&client, life, &file, db).await {
+            if self.stop.get()
+                || !daemon.is_alive()
+                || !self.commit(&client, daemon, &file, db).await
+            {
                 return;
             }
-            sleep(life.world().setup.pace.pause(dice)).await;
+            sleep(daemon.world().setup.pace.pause(dice)).await;
         }
     }
 
     /// One transaction: every part gets the next number.
-    async fn commit(&self, client: &Client, life: &Rc<Life>, file: &SharedFile, db: DbId) -> bool {
+    async fn commit(
+        &self,
+        client: &Client,
+        daemon: &Rc<Daemon>,
+        file: &SharedFile,
+        db: DbId,
+    ) -> bool {
         // A reader takes the lock that a recovery holds, so it never sees half of one.
         let locks = file.borrow().locks.clone();
         let guard = locks.acquire(crate::locks::Scope::File).await;
-        let (buffer, number) = next(file, db, life.pnn);
+        let (buffer, number) = next(file, db, daemon.pnn);
         drop(guard);
         if number <= self.ledger.borrow().acknowledged {
             // This node is behind; it takes part in no recovery just now, and may not commit either.
-            let text = format!("node {} would write {number} again", life.pnn);
-            return self.stale(life, &text);
+            let text = format!("node {} would write {number} again", daemon.pnn);
+            return self.stale(daemon, &text);
         }
         {
             let mut ledger = self.ledger.borrow_mut();
@@ -119,30 +131,31 @@ impl Transactions {
                 let mut ledger = self.ledger.borrow_mut();
                 ledger.acknowledged = ledger.acknowledged.max(number);
                 ledger.commits += 1;
-                self.told(life, number, "committed");
+                self.told(daemon, number, "committed");
                 true
             }
             Ok(Err(_)) => {
-                self.told(life, number, "refused");
+                self.told(daemon, number, "refused");
                 false
             }
             Err(_) => {
-                self.told(life, number, "unanswered");
+                self.told(daemon, number, "unanswered");
                 false
             }
         }
     }
 
     /// Notes what became of a transaction, where records are traced.
-    fn told(&self, life: &Rc<Life>, number: u64, outcome: &str) {
-        if life.world().setup.trace_records {
-            life.world()
-                .note(Some(life.pnn), format!("transaction {number}: {outcome}"));
+    fn told(&self, daemon: &Rc<Daemon>, number: u64, outcome: &str) {
+        if daemon.world().setup.trace_records {
+            daemon
+                .world()
+                .note(Some(daemon.pnn), format!("transaction {number}: {outcome}"));
         }
     }
 
-    fn stale(&self, life: &Rc<Life>, text: &str) -> bool {
-        life.world().note(Some(life.pnn), text);
+    fn stale(&self, daemon: &Rc<Daemon>, text: &str) -> bool {
+        daemon.world().note(Some(daemon.pnn), text);
         false
     }
 }

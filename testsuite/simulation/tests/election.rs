@@ -56,7 +56,7 @@ fn a_killed_leader_is_replaced_and_the_rest_recovered_within_two_seconds() {
                 let cluster = Cluster::ready(setup).await;
                 sleep(20 * SECOND).await;
                 let leader = leader(&cluster);
-                cluster.life(leader.0).kill(false);
+                cluster.daemon(leader.0).kill(false);
                 let took = cluster.expect_settled(&others(leader), 2 * SECOND).await;
                 println!("recovered after {took:?}");
                 cluster.expect_no_violation();
@@ -74,7 +74,7 @@ fn who_waits_for_a_takeover_run_of_a_leader_that_is_stopped_is_answered_by_the_n
                 let cluster = Cluster::ready(setup).await;
                 sleep(20 * SECOND).await;
                 let leader = leader(&cluster);
-                let client = cluster.life(leader.0).connect(900);
+                let client = cluster.daemon(leader.0).connect(900);
                 let pnn = client.pnn().await.expect("a number");
                 let srvid = Srvid(0x1234);
                 let mut port = client.register(srvid).await.expect("a port");
@@ -138,7 +138,7 @@ fn r12_a_node_that_is_stopped_while_it_tries_the_lock_lets_it_go() {
         let cluster = Cluster::ready(Setup::new(12)).await;
         let first = leader(&cluster);
         cluster.world.lock.set_mood(Mood::Hanging);
-        cluster.life(first.0).kill(false);
+        cluster.daemon(first.0).kill(false);
         sleep(SECOND).await;
         let trying = others(first)[0];
         cluster
@@ -181,7 +181,7 @@ fn r14_a_stalled_leader_leads_again_or_is_replaced() {
     for setup in everything_on(14) {
         simulate(async || {
             let cluster = Cluster::ready(setup).await;
-            let stalled = cluster.life(leader(&cluster).0);
+            let stalled = cluster.daemon(leader(&cluster).0);
             stalled.pause(12 * SECOND);
             sleep(13 * SECOND).await;
             cluster.expect_healthy(MINUTE).await;
@@ -289,7 +289,7 @@ fn a_last_survivor_serves() {
         let cluster = Cluster::ready(Setup::new(5)).await;
         let survivor = others(leader(&cluster))[0];
         for node in (0..3).filter(|node| *node != survivor) {
-            cluster.life(node).kill(false);
+            cluster.daemon(node).kill(false);
         }
         cluster.expect_settled(&[survivor], 15 * SECOND).await;
         cluster.expect_no_violation();
@@ -329,8 +329,8 @@ fn a_whole_cluster_that_is_shut_down_at_once_ends_quickly() {
                     .await
                     .expect("role");
                 sleep(Duration::from_millis(150)).await;
-                let lives = cluster.world.running();
-                let clients: Vec<_> = lives.iter().map(|life| life.connect(900)).collect();
+                let daemons = cluster.world.running();
+                let clients: Vec<_> = daemons.iter().map(|daemon| daemon.connect(900)).collect();
                 for client in &clients {
                     client
                         .request::<Shutdown>(Pnn::CURRENT, &())

@@ -6,7 +6,7 @@ use ctdb_protocol::{Packet, Pnn, Srvid, all};
 use tokio::time::{Duration, Instant};
 
 use crate::cluster_lock::ClusterLock;
-use crate::life::Life;
+use crate::daemon::Daemon;
 
 /// How long a holder may not know that it lost the lock: the helper's check, a broadcast, a little.
 const UNAWARE: Duration = Duration::from_secs(7);
@@ -30,7 +30,7 @@ impl Uniqueness {
     /// Looks at a packet that a daemon sends.
     pub(super) fn packet_sent(
         &mut self,
-        life: &Life,
+        daemon: &Daemon,
         lock: &ClusterLock,
         packet: &Bytes,
     ) -> Option<String> {
@@ -41,11 +41,11 @@ impl Uniqueness {
         let Packet::ReqMessage(message) = packet else {
             return None;
         };
-        if message.srvid != Srvid::LEADER || header.srcnode != life.pnn {
+        if message.srvid != Srvid::LEADER || header.srcnode != daemon.pnn {
             return None;
         }
         let leader: Pnn = all(&message.data).ok()?;
-        if leader != life.pnn {
+        if leader != daemon.pnn {
             return None;
         }
         let now = Instant::now();
@@ -53,11 +53,11 @@ impl Uniqueness {
         let excused = self
             .lock_lost_at
             .is_some_and(|at| now.duration_since(at) < UNAWARE);
-        if !life.world().setup.cluster_lock || excused {
+        if !daemon.world().setup.cluster_lock || excused {
             return None;
         }
         match lock.holder() {
-            Some(holder) if holder == (life.pnn, life.number) => None,
+            Some(holder) if holder == (daemon.pnn, daemon.number) => None,
             holder => Some(format!(
                 "node {leader} says it leads, but {holder:?} holds the lock"
             )),

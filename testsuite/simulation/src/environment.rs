@@ -1,4 +1,4 @@
-//! The surroundings of a node's cluster watch.
+//! The environment of a node's cluster watch.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::cluster_lock::{ClusterLock, Mood};
-use crate::life::Life;
+use crate::daemon::Daemon;
 use crate::seed::Seed;
 use crate::world::World;
 
@@ -24,21 +24,21 @@ use crate::world::World;
 const RECHECK: Duration = Duration::from_secs(5);
 
 /// What a watch sees of its simulated machine.
-pub struct Surroundings {
-    life: Rc<Life>,
+pub struct SimulatedEnvironment {
+    daemon: Rc<Daemon>,
     world: Rc<World>,
     dice: RefCell<Seed>,
     /// The helper that holds the lock, and whether it has ended because the lock was lost.
     helper: RefCell<Option<(AbortHandle, watch::Receiver<bool>)>>,
 }
 
-impl Surroundings {
-    /// The surroundings of one daemon.
+impl SimulatedEnvironment {
+    /// The environment of one daemon.
     #[must_use]
-    pub fn new(life: Rc<Life>, world: Rc<World>) -> Self {
+    pub fn new(daemon: Rc<Daemon>, world: Rc<World>) -> Self {
         let dice = RefCell::new(world.dice());
         Self {
-            life,
+            daemon,
             world,
             dice,
             helper: RefCell::default(),
@@ -50,7 +50,7 @@ impl Surroundings {
         let (lock, who) = (self.world.lock.clone(), self.who());
         let delay = self.dice.borrow_mut().between(Duration::ZERO, RECHECK);
         let (tell, ended) = watch::channel(false);
-        let helper = self.life.spawn(async move {
+        let helper = self.daemon.spawn(async move {
             lock.lost_by(who).await;
             sleep(delay).await;
             tell.send_replace(true);
@@ -59,15 +59,15 @@ impl Surroundings {
     }
 
     fn who(&self) -> (Pnn, u64) {
-        (self.life.pnn, self.life.number)
+        (self.daemon.pnn, self.daemon.number)
     }
 }
 
-impl Environment for Surroundings {
+impl Environment for SimulatedEnvironment {
     fn configuration(&self) -> Configuration {
         Configuration {
             leader_timeout: Duration::from_secs(5),
-            cluster_lock: self.world.uses_lock(self.life.pnn),
+            cluster_lock: self.world.uses_lock(self.daemon.pnn),
             fast_start: self.world.setup.fast_start,
             test_mode: false,
             failover_disabled: false,
@@ -84,19 +84,19 @@ impl Environment for Surroundings {
     }
 
     fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.life.addresses.borrow().clone()
+        self.daemon.addresses.borrow().clone()
     }
 
     fn log(&self, level: Level, text: &str) {
         if level <= Level::Notice {
             self.world
-                .note(Some(self.life.pnn), format!("watch: {text}"));
+                .note(Some(self.daemon.pnn), format!("watch: {text}"));
         }
     }
 
     async fn try_lock(&self) -> LockAttempt {
         self.world
-            .happens(self.life.pnn, "tries to take the cluster lock");
+            .happens(self.daemon.pnn, "tries to take the cluster lock");
         let answer = match self.world.lock.mood() {
             Mood::Well => {
                 sleep(ClusterLock::LATENCY).await;
@@ -156,6 +156,6 @@ impl Environment for Surroundings {
     }
 
     async fn stopped(&self) {
-        self.life.stop.notified().await;
+        self.daemon.stop.notified().await;
     }
 }

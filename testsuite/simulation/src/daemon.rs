@@ -1,4 +1,4 @@
-//! One life of one daemon: the real core, fed with inputs, its effects carried out in the simulation.
+//! One daemon, from its start to its end: the real core, fed with inputs, its effects carried out in the simulation.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +20,12 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cluster_lock::{ClusterLock, Mood};
+use crate::environment::SimulatedEnvironment;
 use crate::locks::{LockGuard, Scope};
 use crate::network::Inbox;
 use crate::seed::Seed;
 use crate::stoppable::Stoppable;
 use crate::storage::{File, MemStorage, MemTable, SharedFile};
-use crate::surroundings::Surroundings;
 use crate::world::{Scripts, World};
 
 /// Pid that the daemon's own procedures have.
@@ -41,11 +41,11 @@ enum Hold {
     Held(#[allow(dead_code, reason = "held until it is dropped")] LockGuard),
 }
 
-/// One life of one daemon.
-pub struct Life {
+/// One daemon, from its start to its end.
+pub struct Daemon {
     /// The node.
     pub pnn: Pnn,
-    /// Which life; never used twice.
+    /// Which daemon; never used twice.
     pub number: u64,
     /// The core.
     pub node: RefCell<Node>,
@@ -67,7 +67,7 @@ pub struct Life {
     accepting: Cell<bool>,
 }
 
-impl Life {
+impl Daemon {
     /// Starts a daemon.
     pub fn begin(world: &Rc<World>, pnn: Pnn) -> Rc<Self> {
         let disk = Rc::clone(&world.disks[pnn.0 as usize]);
@@ -83,9 +83,9 @@ impl Life {
             },
         });
         let (inbox, inputs) = mpsc::unbounded_channel();
-        let life = Rc::new(Self {
+        let daemon = Rc::new(Self {
             pnn,
-            number: world.next_life(),
+            number: world.next_daemon(),
             node: RefCell::new(node),
             addresses: RefCell::default(),
             exit: Cell::new(None),
@@ -100,11 +100,11 @@ impl Life {
             alive: Cell::new(true),
             accepting: Cell::new(false),
         });
-        world.lives.borrow_mut()[pnn.0 as usize] = Some(Rc::clone(&life));
-        world.note(Some(pnn), format!("daemon {} begins", life.number));
-        life.feed(Input::Start);
-        life.spawn(Rc::clone(&life).drive(inputs));
-        life
+        world.daemons.borrow_mut()[pnn.0 as usize] = Some(Rc::clone(&daemon));
+        world.note(Some(pnn), format!("daemon {} begins", daemon.number));
+        daemon.feed(Input::Start);
+        daemon.spawn(Rc::clone(&daemon).drive(inputs));
+        daemon
     }
 
     /// Ends the process. `silent`: with its machine, so that nobody is told.
@@ -129,7 +129,7 @@ impl Life {
         drop(holds);
         world.network.close(self.pnn, silent);
         world.disks[self.pnn.0 as usize].borrow_mut().crash();
-        world.lives.borrow_mut()[self.pnn.0 as usize] = None;
+        world.daemons.borrow_mut()[self.pnn.0 as usize] = None;
         self.leave_lock(&world);
     }
 
@@ -297,8 +297,8 @@ impl Life {
             }
             Effect::DropPeer { peer } => world.network.drop_peer(self.pnn, peer),
             Effect::AcceptClients => self.accepting.set(true),
-            Effect::StartWatch => self.start_watch(world),
-            Effect::StopWatch => self.stop.notify_one(),
+            Effect::StartClusterWatch => self.start_cluster_watch(world),
+            Effect::StopClusterWatch => self.stop.notify_one(),
             Effect::CloseTransport => world.network.close(self.pnn, false),
             Effect::Exit { code } => {
                 self.exit.set(Some(code));
@@ -371,16 +371,16 @@ impl Life {
             .between(Duration::from_millis(low), Duration::from_millis(high))
     }
 
-    fn start_watch(self: &Rc<Self>, world: &Rc<World>) {
+    fn start_cluster_watch(self: &Rc<Self>, world: &Rc<World>) {
         let client = self.connect(DAEMON_PID);
-        let surroundings = Surroundings::new(Rc::clone(self), Rc::clone(world));
-        let life = Rc::clone(self);
+        let environment = SimulatedEnvironment::new(Rc::clone(self), Rc::clone(world));
+        let daemon = Rc::clone(self);
         self.spawn(async move {
-            let world = life.world();
-            let watch = Stoppable::new(Rc::clone(&life), cluster_watch::run(client, surroundings));
+            let world = daemon.world();
+            let watch = Stoppable::new(Rc::clone(&daemon), cluster_watch::run(client, environment));
             match watch.await {
-                Ok(()) => world.note(Some(life.pnn), "watch ended"),
-                Err(error) => world.note(Some(life.pnn), format!("watch ended: {error}")),
+                Ok(()) => world.note(Some(daemon.pnn), "watch ended"),
+                Err(error) => world.note(Some(daemon.pnn), format!("watch ended: {error}")),
             }
         });
     }
@@ -399,13 +399,13 @@ impl Life {
             LockScope::Record(key) => Scope::Chain(File::chain_of(key)),
             LockScope::Database => Scope::File,
         };
-        let life = Rc::clone(self);
+        let daemon = Rc::clone(self);
         let task = self.spawn(async move {
             let guard = locks.acquire(scope).await;
             // The helper's word takes a moment.
             sleep(Duration::from_micros(300)).await;
-            life.holds.borrow_mut().insert(ticket, Hold::Held(guard));
-            life.feed(Input::LockGranted { ticket });
+            daemon.holds.borrow_mut().insert(ticket, Hold::Held(guard));
+            daemon.feed(Input::LockGranted { ticket });
         });
         self.holds.borrow_mut().insert(ticket, Hold::Waiting(task));
     }
@@ -424,7 +424,7 @@ impl Life {
         event: &'static str,
         args: Vec<String>,
     ) {
-        let (life, world) = (Rc::clone(self), Rc::clone(world));
+        let (daemon, world) = (Rc::clone(self), Rc::clone(world));
         world.happens(self.pnn, &format!("runs event {event} {args:?}"));
         let delay = self.between_ms(2, 60);
         let scripts = world.scripts.borrow()[self.pnn.0 as usize];
@@ -440,16 +440,16 @@ impl Life {
             };
             let address = args.get(1).and_then(|word| word.parse().ok());
             if let (Some(address), "takeip") = (address, event) {
-                life.addresses.borrow_mut().insert(address);
+                daemon.addresses.borrow_mut().insert(address);
             }
             if let (Some(address), "releaseip") = (address, event) {
-                life.addresses.borrow_mut().remove(&address);
+                daemon.addresses.borrow_mut().remove(&address);
             }
             if address.is_some() {
                 world.checkers.borrow_mut().addresses_changed(&world);
             }
-            let sick = event == "monitor" && world.sick.borrow()[life.pnn.0 as usize];
-            life.feed(Input::EventDone {
+            let sick = event == "monitor" && world.sick.borrow()[daemon.pnn.0 as usize];
+            daemon.feed(Input::EventDone {
                 ticket,
                 status: i32::from(sick),
             });
@@ -457,7 +457,7 @@ impl Life {
     }
 
     fn test_cluster_lock(self: &Rc<Self>, lock: ClusterLock, ticket: Ticket) {
-        let life = Rc::clone(self);
+        let daemon = Rc::clone(self);
         self.spawn(async move {
             let latency_s = ClusterLock::LATENCY.as_secs_f64();
             let answer = match lock.mood() {
@@ -475,7 +475,7 @@ impl Life {
                     LockAnswer::TimedOut
                 }
             };
-            life.feed(Input::ClusterLockTested {
+            daemon.feed(Input::ClusterLockTested {
                 ticket,
                 answer,
                 latency_s,
@@ -519,7 +519,7 @@ impl Life {
         let Some(file) = self.file_at(path) else {
             return self.feed(Input::UpdateDone { ticket, status: -1 });
         };
-        let life = Rc::clone(self);
+        let daemon = Rc::clone(self);
         let delay = self.between_ms(1, 8);
         self.spawn(async move {
             let locks = file.borrow().locks.clone();
@@ -534,7 +534,7 @@ impl Life {
             }
             drop(guard);
             let status = if applied.is_ok() { 0 } else { -1 };
-            life.feed(Input::UpdateDone { ticket, status });
+            daemon.feed(Input::UpdateDone { ticket, status });
         });
     }
 }
