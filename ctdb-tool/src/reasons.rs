@@ -3,7 +3,7 @@
 
 use crate::event_status::last_run;
 use crate::failure::Failure;
-use crate::output::node::{self, NodeLine};
+use crate::output::status::{self, NodeLine};
 use crate::session::Session;
 use ctdb_client::inquiry::monitor_line;
 use ctdb_protocol::control as ctl;
@@ -37,7 +37,7 @@ pub async fn of_nodes(session: &mut Session, map: &NodeMap, lines: &[NodeLine]) 
 
 /// What nodes of ours know of themselves.
 async fn answers(session: &mut Session, lines: &[NodeLine]) -> BTreeMap<Pnn, Value> {
-    let silent = NodeFlags::DELETED | NodeFlags::DISCONNECTED | node::UNKNOWN;
+    let silent = NodeFlags::DELETED | NodeFlags::DISCONNECTED | status::UNKNOWN;
     let nodes: Vec<Pnn> = lines
         .iter()
         .filter(|line| !line.flags.intersects(silent))
@@ -72,7 +72,7 @@ async fn of_node(
         return vec![disconnected(addr).await];
     }
     let mut reasons = Vec::new();
-    if has(node::UNKNOWN) {
+    if has(status::UNKNOWN) {
         reasons.push(starting(session).await);
     }
     if has(NodeFlags::BANNED) {

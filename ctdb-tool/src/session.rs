@@ -4,7 +4,7 @@
 use crate::args::Options;
 use crate::failure::{Failure, errno_of};
 use crate::nodes_file;
-use crate::output::node::flag_names;
+use crate::output::status::flag_names;
 use crate::output::{Form, Printer};
 use ctdb_client::{Client, ConnectError, ControlError, Failure as Cause, Message};
 use ctdb_config::{Config, Level, Paths, Report};

@@ -4,9 +4,9 @@
 use super::{at_most_one, helper_json, one};
 use crate::event_status::last_run;
 use crate::failure::{Failure, Outcome, errno_of};
-use crate::helper::{output, run};
 use crate::output::Form;
 use crate::output::value::{Raw, WithText};
+use crate::run_helper::{output, run};
 use crate::session::{Console, Session};
 use ctdb_protocol::event::StatusReply;
 use ctdb_protocol::event::outcome;

@@ -4,7 +4,7 @@
 use super::none;
 use crate::failure::{Doing, Failure, Outcome};
 use crate::nodes_file::read;
-use crate::output::node::NodeAddresses;
+use crate::output::status::NodeAddresses;
 use crate::progress::Progress;
 use crate::session::{Console, Session, connected};
 use crate::takeover::disable_recoveries;

@@ -5,7 +5,7 @@ use super::{none, one};
 use crate::failure::{Failure, Outcome};
 use crate::number;
 use crate::output::Form;
-use crate::output::node::{self, ClusterState, ClusterStatus, NodeLine, NodeList, pnn_name};
+use crate::output::status::{self, ClusterState, ClusterStatus, NodeLine, NodeList, pnn_name};
 use crate::output::value::{Named, Roles, Running};
 use crate::reasons;
 use crate::session::{Console, Session, find};
@@ -122,7 +122,7 @@ pub async fn node_lines(
                 .flags
                 .intersects(NodeFlags::DISCONNECTED | NodeFlags::DELETED);
         if starting && !known {
-            node::UNKNOWN
+            status::UNKNOWN
         } else {
             node.flags
         }

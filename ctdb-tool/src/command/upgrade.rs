@@ -7,7 +7,7 @@ use super::none;
 use super::status::node_lines;
 use crate::failure::{Failure, Outcome};
 use crate::inquiry;
-use crate::output::node::NodeLine;
+use crate::output::status::NodeLine;
 use crate::output::{Report, Rows};
 use crate::packages;
 use crate::reasons;

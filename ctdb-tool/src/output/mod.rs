@@ -4,9 +4,9 @@
 pub mod address;
 pub mod clock;
 pub mod database;
-pub mod node;
 pub mod record;
 pub mod statistics;
+pub mod status;
 pub mod value;
 
 use crate::failure::{Failure, errno_of};

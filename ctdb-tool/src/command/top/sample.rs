@@ -4,8 +4,8 @@
 use crate::command::status::node_lines;
 use crate::failure::Failure;
 use crate::output::Report;
-use crate::output::node::NodeLine;
 use crate::output::statistics::hex;
+use crate::output::status::NodeLine;
 use crate::session::{Session, connected};
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::{Generation, Pnn};

@@ -3,7 +3,7 @@
 
 use super::sample::{Rates, Sample};
 use crate::failure::{Failure, Outcome, errno_of};
-use crate::output::node::pnn_name;
+use crate::output::status::pnn_name;
 use crate::session::Session;
 use ratatui::Frame;
 use ratatui::crossterm::event::{Event, KeyCode, KeyModifiers, poll, read};
