@@ -1,22 +1,21 @@
 //! Membership: node flags, run state, bans, the nodes list, recovery mode, and the way up and down.
 
 mod boot;
+mod cannot_store;
 mod control;
 mod flags;
-mod health;
-mod leader;
+mod leader_heard;
 mod letter;
 mod nodes;
 mod recovery;
 mod recovery_mode;
 mod shutdown;
-mod storage;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod view;
 
+pub use cannot_store::{CannotStore, Cure, TRIES};
 pub use letter::{AfterEvent, Asked, Awaited, Due, Letter, Reason};
-pub use storage::{CannotStore, Cure, TRIES};
 
 use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::types::Capabilities;
@@ -40,7 +39,7 @@ pub struct Cluster {
     /// The running ban.
     ban: Option<Ban>,
     /// What keeps this node from storing databases.
-    storage: storage::StorageWatch,
+    store_faults: cannot_store::StoreFaults,
     /// Drops all addresses when recovery takes too long.
     drop_addresses: Option<TimerId>,
     /// The generation in which packets were lost to a peer that came back while a recovery was under way,

@@ -7,7 +7,7 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{RunState, SrvidMessage};
 use ctdb_protocol::wire::all;
 
-use super::health::request_takeover_run;
+use super::flags::request_takeover_run;
 use super::{AfterEvent, Cluster, Due};
 use crate::context::Context;
 use crate::effect::Effect;
@@ -206,7 +206,7 @@ impl Cluster {
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.step = Step::Event;
         }
-        cx.effect(Effect::StopWatch);
+        cx.effect(Effect::StopClusterWatch);
         event::run(cx, Event::Shutdown, Vec::new(), AfterEvent::Shutdown);
     }
 

@@ -16,7 +16,7 @@ use crate::database::record::sticky::StickyKeys;
 use crate::database::record::wait::{Parked, Wait};
 use crate::database::recovery::freeze::Freeze;
 use crate::database::recovery::push::Push;
-use crate::database::recovery::replace::Replacing;
+use crate::database::recovery::wipe::Wipe;
 use crate::store::{Kind, Table, Tracking};
 
 /// One attached database.
@@ -50,7 +50,7 @@ pub struct Db {
     /// Open recovery transaction and its number.
     pub(super) transaction: Option<u32>,
     /// It was wiped in that transaction, and its records are arriving anew.
-    pub(super) replacing: Option<Replacing>,
+    pub(super) wipe: Option<Wipe>,
     /// Its volatile records are out of date and must not be offered to a recovery.
     pub(super) invalid_records: bool,
     /// Records of a recovery that are arriving.
@@ -122,7 +122,7 @@ impl Db {
             emptied: false,
             freeze: Freeze::Thawed,
             transaction: None,
-            replacing: None,
+            wipe: None,
             invalid_records: false,
             push: None,
             calls: Calls::default(),

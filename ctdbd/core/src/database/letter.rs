@@ -93,7 +93,7 @@ pub enum Due {
     /// A record was not stored by every node in time.
     PushRecord(u64),
     /// An UPDATE_RECORD that waits for the end of a recovery has waited long enough.
-    LateUpdate(u64),
+    KeptUpdate(u64),
     /// The end of a recovery has waited long enough for updates that were kept.
     LeaveRecovery,
     /// A transaction of UPDATE_RECORD took too long.
@@ -270,8 +270,8 @@ impl Databases {
             Due::Commit(db, id) => self.commit_timed_out(cx, db, id),
             Due::CommitAgain(db, id, node) => self.commit_again(cx, db, id, node),
             Due::PushRecord(push) => self.push_timed_out(cx, push),
-            Due::LateUpdate(number) => self.late_expired(cx, number),
-            Due::LeaveRecovery => self.late_stored(cx),
+            Due::KeptUpdate(number) => self.kept_expired(cx, number),
+            Due::LeaveRecovery => self.kept_stored(cx),
             Due::Update(ticket) => self.update_timed_out(cx, ticket),
         }
     }

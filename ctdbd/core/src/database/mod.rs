@@ -1,8 +1,7 @@
 //! Databases: which there are, where each record is, and how it gets to the node that needs it.
 
 mod attach;
-mod busy;
-mod client;
+mod attach_retry;
 mod commit;
 mod control;
 mod counters;
@@ -24,9 +23,10 @@ pub use report::{ChainWait, DbState};
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ctdb_protocol::id::DbId;
+use ctdb_protocol::id::{ClientId, DbId};
 use ctdb_protocol::srvid::Srvid;
 
+use crate::context::Context;
 use crate::effect::Ticket;
 use crate::store::Storage;
 
@@ -41,11 +41,11 @@ pub struct Databases {
     /// Attaches that wait for the end of a recovery.
     deferred: attach::Deferred,
     /// Databases whose files somebody has locked.
-    busy: busy::BusyFiles,
+    busy: attach_retry::BusyFiles,
     /// UPDATE_RECORDs that helpers are carrying out.
     updates: BTreeMap<Ticket, commit::Updating>,
     /// Updates that came while this node was leaving a recovery.
-    late: commit::late::LateUpdates,
+    kept_updates: commit::kept_updates::KeptUpdates,
     /// Who waits until every database is frozen (FREEZE); see [`recovery::freeze`].
     freeze_all: recovery::freeze::FreezeAll,
     /// Srvids under which record buffers of a recovery arrive.
@@ -77,9 +77,9 @@ impl Databases {
             order: Vec::new(),
             storage,
             deferred: attach::Deferred::default(),
-            busy: busy::BusyFiles::default(),
+            busy: attach_retry::BusyFiles::default(),
             updates: BTreeMap::new(),
-            late: commit::late::LateUpdates::default(),
+            kept_updates: commit::kept_updates::KeptUpdates::default(),
             freeze_all: recovery::freeze::FreezeAll::default(),
             push_srvids: BTreeMap::new(),
             traverses: traverse::Traverses::default(),
@@ -95,5 +95,15 @@ impl Databases {
 
     fn find(&mut self, id: DbId) -> Option<&mut Db> {
         self.map.get_mut(&id)
+    }
+
+    /// A client has gone: what it had asked for is not wanted any more.
+    pub(crate) fn client_gone(&mut self, cx: &mut Context, client: ClientId) {
+        self.deferred_gone(cx, client);
+        self.traverse_gone(cx, client);
+        for db in self.map.values_mut() {
+            db.abandon_commit(cx, client);
+            db.forget_calls(cx, client);
+        }
     }
 }

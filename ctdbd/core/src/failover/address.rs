@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ctdb_protocol::id::{Generation, Pnn};
 
-use super::connection::Connections;
+use super::connections::Connections;
 use super::interface::Interfaces;
 
 /// What scripts are told where an interface is not known.

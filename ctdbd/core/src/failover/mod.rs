@@ -3,22 +3,22 @@
 //! leader's takeover run. Upstream: `server/ctdb_takeover.c`.
 
 mod address;
-mod announce;
 mod configure;
-mod connection;
+mod connection_tracking;
+mod connections;
 mod control;
 mod drop_all;
-mod edge;
+mod gratuitous_arp;
 mod interface;
 mod report;
 mod service;
 mod takeover;
-mod tracking;
-mod update;
+mod takeover_run;
+mod update_ip;
 
-pub use edge::Edge;
 pub use report::Hosted;
 pub use service::{AddressesWanted, AfterEvent, Due, Failover, Letter};
+pub use takeover_run::Edge;
 
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use ctdb_protocol::id::{ClientId, Pnn};
 use ctdb_protocol::types::{AddrInfo, Connection, PublicIp};
 
 use super::address::Addresses;
-use super::announce::Announcements;
-use super::edge::Edge;
+use super::gratuitous_arp::Announcements;
+use super::takeover_run::Edge;
 use crate::context::Context;
 use crate::control::Asker;
 use crate::effect::Effect;

@@ -4,7 +4,7 @@
 //! outcome is decided by a recovery, which takes the copy with the highest sequence number as a whole;
 //! the client is answered when it ends. Answers to upstream's `ctdb_persistent.c`.
 
-pub(in crate::database) mod late;
+pub(in crate::database) mod kept_updates;
 pub mod update;
 
 use std::collections::BTreeSet;
@@ -279,7 +279,7 @@ impl Databases {
         buffer: Bytes,
     ) -> bool {
         if cx.recovering() {
-            if self.keep_late(cx, asker, id, &buffer) {
+            if self.keep_update(cx, asker, id, &buffer) {
                 return true;
             }
             cx.info("records cannot be updated while a recovery is under way");

@@ -5,4 +5,4 @@ pub(in crate::database) mod freeze;
 pub(in crate::database) mod pull;
 pub(in crate::database) mod push;
 mod rebuild;
-pub(in crate::database) mod replace;
+pub(in crate::database) mod wipe;

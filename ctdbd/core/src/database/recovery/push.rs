@@ -126,9 +126,9 @@ impl Db {
             let (mut header, value) =
                 split(record.data).ok_or_else(|| broken("a record without a header"))?;
             header.flags.remove(RecordFlags::RO_FLAGS);
-            match &mut self.replacing {
-                Some(replacing) => {
-                    replacing.store(self.table.as_mut(), record.key, &header, value)?;
+            match &mut self.wipe {
+                Some(wipe) => {
+                    wipe.store(self.table.as_mut(), record.key, &header, value)?;
                 }
                 None => self.store(cx, record.key, &mut header, value)?,
             }

@@ -6,7 +6,7 @@ use ctdb_protocol::types::{NodeFlags, TransDb};
 use crate::cluster::{self, CannotStore, Cure, TRIES};
 use crate::context::Context;
 use crate::database::record::local::read;
-use crate::database::recovery::replace::Replacing;
+use crate::database::recovery::wipe::Wipe;
 use crate::database::{Databases, Db};
 use crate::store::{Kind, Storage, StoreError, StoreResult, Table};
 
@@ -75,7 +75,7 @@ impl Db {
         if !self.in_transaction(cx, tid, "commit") {
             return false;
         }
-        if let Err(error) = self.finish_replacing() {
+        if let Err(error) = self.finish_wipe() {
             self.not_stored(cx, "cannot delete what a recovery has not sent", &error);
             self.cancel();
             return false;
@@ -173,7 +173,7 @@ impl Db {
 
     /// Drops an open transaction.
     pub(in crate::database) fn cancel(&mut self) {
-        self.replacing = None;
+        self.wipe = None;
         if self.transaction.take().is_some() {
             self.table.transaction_cancel();
         }
@@ -202,9 +202,9 @@ impl Db {
         result
     }
 
-    fn finish_replacing(&mut self) -> StoreResult<()> {
-        match self.replacing.take() {
-            Some(replacing) => self.with_all_marked(|table| replacing.finish(table)),
+    fn finish_wipe(&mut self) -> StoreResult<()> {
+        match self.wipe.take() {
+            Some(wipe) => self.with_all_marked(|table| wipe.finish(table)),
             None => Ok(()),
         }
     }
@@ -216,7 +216,7 @@ impl Db {
         let wiped = if self.volatile() {
             self.with_all_marked(|table| table.wipe())
         } else {
-            self.replacing = Some(Replacing::default());
+            self.wipe = Some(Wipe::default());
             Ok(())
         };
         if let Err(error) = wiped {

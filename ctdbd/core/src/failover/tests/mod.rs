@@ -3,8 +3,8 @@
 //! public addresses, and a note of all that was sent.
 
 mod configure;
+mod connection_tracking;
 mod host;
 mod moves;
-mod tracking;
 
 pub(in crate::failover) use ctdb_protocol::sample::cpu_time_ms;

@@ -50,7 +50,7 @@ struct StorageFault {
 
 /// How the next fault is dealt with.
 #[derive(Debug, Default)]
-pub(super) struct StorageWatch {
+pub(super) struct StoreFaults {
     fault: Option<StorageFault>,
     /// Wait and instant (monotonic microseconds) of the last fault.
     last: Option<(Duration, u64)>,
@@ -59,16 +59,16 @@ pub(super) struct StorageWatch {
 impl Cluster {
     /// A database could not be stored: this node bans itself until its disk takes data again.
     pub(super) fn cannot_store(&mut self, cx: &mut Context, what: CannotStore) {
-        if self.storage.fault.is_some() {
+        if self.store_faults.fault.is_some() {
             return;
         }
-        let look = match self.storage.last {
+        let look = match self.store_faults.last {
             Some((look, at_us)) if cx.now().seconds_since(at_us) < FORGOTTEN_AFTER_S => {
                 (look * 2).min(LONGEST)
             }
             _ => FIRST_LOOK,
         };
-        self.storage.last = Some((look, cx.now().monotonic_us));
+        self.store_faults.last = Some((look, cx.now().monotonic_us));
         cx.error(format!(
             "This node cannot keep its databases and leaves the others to it: {}",
             what.reason
@@ -79,7 +79,7 @@ impl Cluster {
             return;
         }
         let timer = cx.arm(look, Due::StorageLook);
-        self.storage.fault = Some(StorageFault {
+        self.store_faults.fault = Some(StorageFault {
             cure: what.cure,
             look,
             timer,
@@ -88,14 +88,14 @@ impl Cluster {
 
     /// Time to look whether the disk takes data again.
     pub(super) fn look_at_storage(&self, cx: &mut Context) {
-        if let Some(fault) = &self.storage.fault {
+        if let Some(fault) = &self.store_faults.fault {
             cx.post(database::Letter::LookFor(fault.cure.clone()));
         }
     }
 
     /// The database service has looked: what is well again, or why it is not.
     pub(super) fn looked_at_storage(&mut self, cx: &mut Context, found: Result<String, String>) {
-        let Some(fault) = &mut self.storage.fault else {
+        let Some(fault) = &mut self.store_faults.fault else {
             return;
         };
         match found {
@@ -114,7 +114,7 @@ impl Cluster {
 
     /// Whether a storage fault keeps this node banned.
     pub(super) fn has_storage_fault(&self) -> bool {
-        self.storage.fault.is_some()
+        self.store_faults.fault.is_some()
     }
 
     /// Who banned this node and why, while it is banned.
@@ -128,7 +128,7 @@ impl Cluster {
         if let Some(ban) = self.ban.take() {
             cx.disarm(ban.timer);
         }
-        if let Some(fault) = self.storage.fault.take() {
+        if let Some(fault) = self.store_faults.fault.take() {
             cx.disarm(fault.timer);
         }
     }

@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-struct Late {
+struct KeptUpdate {
     asker: Asker,
     db: DbId,
     /// The recovery that this node is about to leave.
@@ -38,9 +38,9 @@ struct Late {
 
 /// The updates that are kept.
 #[derive(Debug, Default)]
-pub(in crate::database) struct LateUpdates {
+pub(in crate::database) struct KeptUpdates {
     last: u64,
-    kept: BTreeMap<u64, Late>,
+    kept: BTreeMap<u64, KeptUpdate>,
     /// Parts of commits that were kept and are being stored.
     storing: BTreeSet<Ticket>,
     /// Who has told this node to leave the recovery, and hears that it has when those are stored.
@@ -50,7 +50,7 @@ pub(in crate::database) struct LateUpdates {
 impl Databases {
     /// Keeps an UPDATE_RECORD that came during a recovery, if the recovery is done with its database.
     /// False: it is not, refuse the update.
-    pub(in crate::database) fn keep_late(
+    pub(in crate::database) fn keep_update(
         &mut self,
         cx: &mut Context,
         asker: Asker,
@@ -65,25 +65,25 @@ impl Databases {
         if !rebuilt {
             return false;
         }
-        self.late.last += 1;
-        let number = self.late.last;
-        let late = Late {
+        self.kept_updates.last += 1;
+        let number = self.kept_updates.last;
+        let update = KeptUpdate {
             asker,
             db: id,
             generation: current,
             buffer: buffer.clone(),
-            timer: cx.arm(LIMIT, Due::LateUpdate(number)),
+            timer: cx.arm(LIMIT, Due::KeptUpdate(number)),
         };
-        self.late.kept.insert(number, late);
+        self.kept_updates.kept.insert(number, update);
         true
     }
 
     /// This node has left the recovery: what was kept is done, and then the cluster service hears of it.
     pub(in crate::database) fn leave_recovery(&mut self, cx: &mut Context, leader: Asker) {
-        self.serve_late(cx);
-        self.late.leaders.push(leader);
-        if self.late.storing.is_empty() {
-            self.late_stored(cx);
+        self.serve_kept(cx);
+        self.kept_updates.leaders.push(leader);
+        if self.kept_updates.storing.is_empty() {
+            self.kept_stored(cx);
         } else {
             cx.arm(LEAVE_LIMIT, Due::LeaveRecovery);
         }
@@ -91,45 +91,45 @@ impl Databases {
 
     /// An update has been carried out or given up.
     pub(in crate::database) fn update_ended(&mut self, cx: &mut Context, ticket: Ticket) {
-        if self.late.storing.remove(&ticket) && self.late.storing.is_empty() {
-            self.late_stored(cx);
+        if self.kept_updates.storing.remove(&ticket) && self.kept_updates.storing.is_empty() {
+            self.kept_stored(cx);
         }
     }
 
     /// Every kept commit is stored, or they take too long.
-    pub(in crate::database) fn late_stored(&mut self, cx: &mut Context) {
-        self.late.storing.clear();
-        for leader in std::mem::take(&mut self.late.leaders) {
+    pub(in crate::database) fn kept_stored(&mut self, cx: &mut Context) {
+        self.kept_updates.storing.clear();
+        for leader in std::mem::take(&mut self.kept_updates.leaders) {
             cx.post(cluster::Letter::LeftRecovery(leader));
         }
     }
 
     /// Begins what was kept, unless another recovery came between.
-    fn serve_late(&mut self, cx: &mut Context) {
+    fn serve_kept(&mut self, cx: &mut Context) {
         for db in self.map.values_mut() {
             db.rebuilt = false;
         }
-        for late in std::mem::take(&mut self.late.kept).into_values() {
-            cx.disarm(late.timer);
-            let db = self.map.get(&late.db);
-            let same = db.is_some_and(|db| db.generation == late.generation);
+        for update in std::mem::take(&mut self.kept_updates.kept).into_values() {
+            cx.disarm(update.timer);
+            let db = self.map.get(&update.db);
+            let same = db.is_some_and(|db| db.generation == update.generation);
             let commit = db.is_some_and(|db| !db.volatile());
             let begun = same
-                .then(|| self.begin_update(cx, late.asker, late.db, late.buffer))
+                .then(|| self.begin_update(cx, update.asker, update.db, update.buffer))
                 .flatten();
             match begun {
-                Some(ticket) if commit => drop(self.late.storing.insert(ticket)),
+                Some(ticket) if commit => drop(self.kept_updates.storing.insert(ticket)),
                 Some(_) => {}
-                None => cx.reply_status(late.asker, -1),
+                None => cx.reply_status(update.asker, -1),
             }
         }
     }
 
     /// The recovery does not end: the sender decides.
-    pub(in crate::database) fn late_expired(&mut self, cx: &mut Context, number: u64) {
-        if let Some(late) = self.late.kept.remove(&number) {
+    pub(in crate::database) fn kept_expired(&mut self, cx: &mut Context, number: u64) {
+        if let Some(update) = self.kept_updates.kept.remove(&number) {
             cx.info("records cannot be updated while a recovery is under way");
-            cx.reply_status(late.asker, -1);
+            cx.reply_status(update.asker, -1);
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Making the network and the peers of open connections notice that an address has moved.
+//! Gratuitous ARP and tickles: the network and the peers of open connections notice that an address has moved.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -15,13 +15,13 @@ use crate::store::{StoreResult, Table};
 
 /// What has arrived since the wipe.
 #[derive(Debug, Default)]
-pub(in crate::database) struct Replacing {
+pub(in crate::database) struct Wipe {
     /// Hashes of the keys, 64 bits each: with ten million records the odds that a record which should go
     /// stays are one in a million million.
     arrived: Vec<u64>,
 }
 
-impl Replacing {
+impl Wipe {
     /// A record arrived: stores it unless it is there already.
     ///
     /// # Errors
@@ -120,13 +120,12 @@ mod tests {
     }
 
     fn replace(table: &mut dyn Table, records: &[(&str, u64, &str)]) {
-        let mut replacing = Replacing::default();
+        let mut wipe = Wipe::default();
         for (key, rsn, data) in records {
-            replacing
-                .store(table, key.as_bytes(), &header(*rsn), data.as_bytes())
+            wipe.store(table, key.as_bytes(), &header(*rsn), data.as_bytes())
                 .unwrap();
         }
-        replacing.finish(table).unwrap();
+        wipe.finish(table).unwrap();
     }
 
     #[test]
