@@ -384,3 +384,13 @@ fn a_peer_that_comes_back_before_the_recovery_ends_is_not_forgotten_with_its_end
     cluster.recover();
     assert_eq!(mode(&cluster), RecoveryMode::NORMAL);
 }
+
+#[test]
+fn r46_the_report_on_memory_is_text_to_its_end() {
+    let mut cluster = Cluster::running(1);
+    let client = cluster.connect(0);
+    let code = control::DumpMemory::CODE;
+    let answer = cluster.control_raw(client, pnn(0), code, Srvid(0), Bytes::new());
+    let report = answer.expect("it answers at once").data;
+    assert!(report.ends_with(b"\n") && !report.contains(&0));
+}
