@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use ctdb_protocol::id::{ClientId, Pnn};
+use ctdb_protocol::types::LtdbHeader;
 
 /// Names one request so that its answer finds the waiting state. Never reused within a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,23 @@ pub enum ScanFilter {
     OwnedOrEmpty(Pnn),
     /// Header-only records whose dmaster is this node: candidates for deletion.
     DeletedBy(Pnn),
+}
+
+impl ScanFilter {
+    /// Whether a record with this value (header and data) is reported. One that is too short for a header
+    /// counts as missing.
+    #[must_use]
+    pub fn wants(self, value: &[u8]) -> bool {
+        let (owner, with_data) = match self {
+            Self::All => return true,
+            Self::OwnedBy(owner) => (owner, Some(true)),
+            Self::OwnedOrEmpty(owner) => (owner, None),
+            Self::DeletedBy(owner) => (owner, Some(false)),
+        };
+        LtdbHeader::split(value).is_ok_and(|(header, data)| {
+            header.dmaster == owner && with_data.is_none_or(|with| with != data.is_empty())
+        })
+    }
 }
 
 pub use ctdb_config::Level as LogLevel;
@@ -213,4 +231,29 @@ pub enum Effect {
         /// The new level.
         level: i32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_look_at_owner_and_data() {
+        let value = |dmaster, data: &[u8]| {
+            let header = LtdbHeader {
+                dmaster: Pnn(dmaster),
+                ..LtdbHeader::default()
+            };
+            header.join(data)
+        };
+        let (mine, mine_deleted, theirs) = (value(1, b"x"), value(1, b""), value(2, b"x"));
+        let own = Pnn(1);
+        let reported =
+            |filter: ScanFilter| [&mine, &mine_deleted, &theirs].map(|value| filter.wants(value));
+        assert_eq!(reported(ScanFilter::All), [true, true, true]);
+        assert_eq!(reported(ScanFilter::OwnedBy(own)), [true, false, false]);
+        assert_eq!(reported(ScanFilter::OwnedOrEmpty(own)), [true, true, false]);
+        assert_eq!(reported(ScanFilter::DeletedBy(own)), [false, true, false]);
+        assert!(!ScanFilter::OwnedOrEmpty(own).wants(b"short"));
+    }
 }

@@ -105,7 +105,7 @@ impl Mailbox {
     pub(crate) fn turn(&mut self) {
         if let Delivery::Late(state) = &mut self.delivery {
             for held in &mut self.held {
-                *held = next(state).is_multiple_of(3);
+                *held = split_mix(state).is_multiple_of(3);
             }
         }
     }
@@ -120,13 +120,13 @@ impl Mailbox {
         };
         let candidates: Vec<usize> = self.queues.iter().enumerate().filter_map(waiting).collect();
         let count = u64::try_from(candidates.len()).ok().filter(|&n| n > 0)?;
-        let chosen = candidates[usize::try_from(next(state) % count).unwrap_or(0)];
+        let chosen = candidates[usize::try_from(split_mix(state) % count).unwrap_or(0)];
         self.queues[chosen].pop_front()
     }
 }
 
-/// SplitMix64.
-fn next(state: &mut u64) -> u64 {
+/// SplitMix64: the next number of a small generator, for the simulator and for letters that are late.
+pub fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

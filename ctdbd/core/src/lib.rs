@@ -39,7 +39,7 @@ pub mod transport;
 
 pub use effect::Effect;
 pub use input::Input;
-pub use letter::Delivery;
+pub use letter::{Delivery, split_mix};
 pub use node::{Node, NodeConfig};
 pub use settings::Settings;
 pub use time::Now;

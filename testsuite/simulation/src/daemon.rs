@@ -13,7 +13,6 @@ use ctdb_core::effect::{LockScope, LogLevel, ScanFilter, Ticket};
 use ctdb_core::{Delivery, Settings};
 use ctdb_core::{Effect, Input, Node, NodeConfig, database};
 use ctdb_protocol::LockAnswer;
-use ctdb_protocol::types::LtdbHeader;
 use ctdb_protocol::{ClientId, Packet, Pnn};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
@@ -494,7 +493,7 @@ impl Daemon {
         let wanted: Vec<(Bytes, Bytes)> = file
             .committed()
             .iter()
-            .filter(|(_, value)| passes(filter, value))
+            .filter(|(_, value)| filter.wants(value))
             .map(|(key, value)| (Bytes::copy_from_slice(key), value.clone()))
             .collect();
         for piece in wanted.chunks(SCAN_PIECE) {
@@ -573,19 +572,6 @@ async fn wake_at(world: &World, wake_us: Option<u64>) {
         Some(0) => {}
         Some(at_us) => sleep_until(world.instant(at_us)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whether a scan reports a value.
-fn passes(filter: ScanFilter, value: &[u8]) -> bool {
-    let Ok((header, data)) = LtdbHeader::split(value) else {
-        return false;
-    };
-    match filter {
-        ScanFilter::All => true,
-        ScanFilter::OwnedBy(pnn) => header.dmaster == pnn && !data.is_empty(),
-        ScanFilter::OwnedOrEmpty(pnn) => header.dmaster == pnn,
-        ScanFilter::DeletedBy(pnn) => header.dmaster == pnn && data.is_empty(),
     }
 }
 

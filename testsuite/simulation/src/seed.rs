@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// A small generator (SplitMix64); good enough to decide about delays and faults.
+use ctdb_core::split_mix;
+
+/// A small generator; good enough to decide about delays and faults.
 #[derive(Debug, Clone)]
 pub struct Seed(u64);
 
@@ -21,11 +23,7 @@ impl Seed {
 
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        split_mix(&mut self.0)
     }
 
     /// A number below `bound`; 0 when there is none.

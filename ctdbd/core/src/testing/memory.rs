@@ -93,23 +93,12 @@ impl Files {
     pub(crate) fn scan(&self, path: &str, filter: ScanFilter) -> Vec<(Bytes, Bytes)> {
         let file = self.file(path);
         let file = file.borrow();
-        let wanted = |value: &[u8]| {
-            let Ok((header, data)) = LtdbHeader::split(value) else {
-                return false;
-            };
-            match filter {
-                ScanFilter::All => true,
-                ScanFilter::OwnedBy(pnn) => header.dmaster == pnn && !data.is_empty(),
-                ScanFilter::OwnedOrEmpty(pnn) => header.dmaster == pnn,
-                ScanFilter::DeletedBy(pnn) => header.dmaster == pnn && data.is_empty(),
-            }
-        };
         let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| {
             (Bytes::from(key.clone()), Bytes::from(value.clone()))
         };
         file.records
             .iter()
-            .filter(|(_, value)| wanted(value))
+            .filter(|(_, value)| filter.wants(value))
             .map(pair)
             .collect()
     }
