@@ -11,6 +11,7 @@
 
 pub mod ask;
 pub mod cluster_watch;
+mod culprits;
 pub mod election;
 pub mod environment;
 pub mod recovery;

@@ -3,9 +3,8 @@
 //!
 //! The steps, in order: [`members`] (who takes part), [`catalogue`] (which databases), the new map,
 //! then per database [`database`] (freeze, [`pull`], [`merge`], [`push`], commit, thaw), and the end.
-//! [`blame`] remembers who was in the way.
+//! [`super::culprits`] remembers who was in the way.
 
-mod blame;
 mod catalogue;
 mod database;
 mod members;
@@ -24,10 +23,10 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::ask::{Refused, ask, ask_each};
+use super::culprits::Culprits;
 use super::environment::Level;
 use super::tunables::Tunables;
 use crate::{Client, ControlError};
-use blame::Blame;
 use members::Members;
 
 /// Attempts at one database before its recovery is given up.
@@ -80,7 +79,7 @@ struct Recovery<'a> {
     generation: Generation,
     tunables: Tunables,
     members: Members,
-    blame: RefCell<Blame>,
+    culprits: RefCell<Culprits>,
     next_port: Cell<u64>,
     memory: Semaphore,
 }
@@ -102,7 +101,7 @@ impl Recovery<'_> {
     }
 
     fn blame(&self, node: Pnn) {
-        self.blame.borrow_mut().count(node);
+        self.culprits.borrow_mut().count(node);
     }
 }
 
@@ -133,7 +132,7 @@ pub async fn run(
         generation,
         tunables,
         members,
-        blame: RefCell::new(Blame::default()),
+        culprits: RefCell::new(Culprits::default()),
         next_port: Cell::new(0),
         memory: Semaphore::new(DATABASES_IN_MEMORY),
     };
@@ -222,7 +221,7 @@ impl Recovery<'_> {
 
     /// Bans the node that failed most often, if it did so in every attempt and is still active.
     async fn ban_worst(&self) {
-        let suspects = self.blame.borrow().worst_first(ATTEMPTS);
+        let suspects = self.culprits.borrow().worst_first(ATTEMPTS);
         for node in suspects {
             match members::banish(self, node).await {
                 Ok(true) => return,

@@ -2,10 +2,10 @@
 //! One takeover run: ask every node which public addresses it knows and could host, decide who hosts
 //! which, and make it so. To be called on the leader. Upstream: `ctdb_takeover_helper.c`.
 //!
-//! [`allocation`] is the decision itself, [`stage`] sends the controls, [`credit`] remembers who was in the way.
+//! [`allocation`] is the decision itself, [`stage`] sends the controls, [`super::culprits`] remembers who
+//! was in the way.
 
 pub mod allocation;
-mod credit;
 mod stage;
 
 use std::cell::RefCell;
@@ -23,12 +23,12 @@ use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::culprits::Culprits;
 use super::environment::Level;
 use super::recovery::Log;
 use super::tunables::Tunables;
 use crate::{Client, ControlError};
 use allocation::{Algorithm, Journal, Situation};
-use credit::Credits;
 use stage::{describe, status_of};
 
 /// Limit of the first control, before the tunables are known.
@@ -77,7 +77,7 @@ struct Run<'a> {
     connected: Vec<Pnn>,
     active: Vec<Pnn>,
     deadline: Instant,
-    credits: RefCell<Credits>,
+    culprits: RefCell<Culprits>,
 }
 
 /// Makes one takeover run.
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
             nodes: node_map.nodes.len(),
             connected,
             active,
-            credits: RefCell::new(Credits::default()),
+            culprits: RefCell::new(Culprits::default()),
         })
     }
 
@@ -242,7 +242,7 @@ impl<'a> Run<'a> {
                     let ret = status_of(&error);
                     let text = format!("control GET_PUBLIC_IPS failed on node {node}, ret={ret}");
                     self.note(Level::Error, &text);
-                    self.credits.borrow_mut().add(node);
+                    self.culprits.borrow_mut().count(node);
                     failure = Some(ret);
                 }
                 Err(_) => {}
@@ -290,13 +290,13 @@ impl<'a> Run<'a> {
 
     fn stage_failed(&self, what: &str, failure: stage::FirstFailure) -> TakeoverError {
         self.note(Level::Error, &describe(what, &failure));
-        self.credits.borrow_mut().add(failure.node);
+        self.culprits.borrow_mut().count(failure.node);
         TakeoverError(failure.status)
     }
 
     /// Has the node with the most failures counted as an offender.
     async fn report_worst(&self) {
-        let worst = self.credits.borrow().worst();
+        let worst = self.culprits.borrow().worst();
         let Some(node) = worst.filter(|_| self.tunables.enable_bans()) else {
             return;
         };

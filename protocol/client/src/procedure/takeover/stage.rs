@@ -129,7 +129,7 @@ impl Run<'_> {
                     Level::Error,
                     &describe(&format!("RELEASE_IP {addr}"), failure),
                 );
-                self.credits.borrow_mut().add(failure.node);
+                self.culprits.borrow_mut().count(failure.node);
             }
         }
         outcome
@@ -173,7 +173,7 @@ impl Run<'_> {
         let to = if error.status().is_some() { "on" } else { "to" };
         let text = format!("TAKEOVER_IP {addr} failed {to} node {pnn}, ret={status}");
         self.note(Level::Error, &text);
-        self.credits.borrow_mut().add(pnn);
+        self.culprits.borrow_mut().count(pnn);
         Err(status)
     }
 }

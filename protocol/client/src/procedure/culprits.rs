@@ -1,16 +1,16 @@
-//! Which nodes made steps of a recovery fail, and how often.
+//! Which nodes made steps of a recovery or a takeover run fail, and how often.
 
 use std::collections::BTreeMap;
 
 use ctdb_protocol::id::Pnn;
 
-/// Faults per node within one recovery.
+/// Faults per node within one recovery or run.
 #[derive(Debug, Default)]
-pub(super) struct Blame {
+pub(super) struct Culprits {
     faults: BTreeMap<Pnn, u32>,
 }
 
-impl Blame {
+impl Culprits {
     /// Counts one fault of `node`.
     pub(super) fn count(&mut self, node: Pnn) {
         *self.faults.entry(node).or_default() += 1;
@@ -27,6 +27,11 @@ impl Blame {
         nodes.sort_by_key(|(node, faults)| (std::cmp::Reverse(*faults), *node));
         nodes.into_iter().map(|(node, _)| node).collect()
     }
+
+    /// The node with the most faults, the lowest number of equals.
+    pub(super) fn worst(&self) -> Option<Pnn> {
+        self.worst_first(1).first().copied()
+    }
 }
 
 #[cfg(test)]
@@ -35,10 +40,12 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first_and_small_offenders_not_at_all() {
-        let mut blame = Blame::default();
+        let mut culprits = Culprits::default();
         for node in [2, 1, 1, 1, 0, 0, 0, 3, 3, 3, 3] {
-            blame.count(Pnn(node));
+            culprits.count(Pnn(node));
         }
-        assert_eq!(blame.worst_first(3), [Pnn(3), Pnn(0), Pnn(1)]);
+        assert_eq!(culprits.worst_first(3), [Pnn(3), Pnn(0), Pnn(1)]);
+        assert_eq!(culprits.worst(), Some(Pnn(3)));
+        assert_eq!(Culprits::default().worst(), None);
     }
 }
