@@ -1,4 +1,4 @@
-//! One recovery; see [`ctdbd::recovery_helper`].
+//! One recovery; see [`ctdbd::procedure_helper::recovery`].
 
 use std::process::exit;
 
@@ -9,5 +9,5 @@ fn main() {
         .next()
         .unwrap_or_else(|| "ctdb_recovery_helper".to_owned());
     let args: Vec<String> = args.collect();
-    exit(ctdbd::recovery_helper::main(&program, &args));
+    exit(ctdbd::procedure_helper::recovery::main(&program, &args));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! One takeover run; see [`ctdbd::takeover::helper`].
+//! One takeover run; see [`ctdbd::procedure_helper::takeover`].
 
 use std::process::exit;
 
@@ -10,5 +10,5 @@ fn main() {
         .next()
         .unwrap_or_else(|| "ctdb_takeover_helper".to_owned());
     let args: Vec<String> = args.collect();
-    exit(ctdbd::takeover::helper::main(&program, &args));
+    exit(ctdbd::procedure_helper::takeover::main(&program, &args));
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The takeover run with what the daemon gives it: [`run`] for whoever has a client and wants the
-//! public addresses distributed, [`helper`] for the program of its own.
-
-pub mod helper;
+//! The takeover run with what the daemon gives it, for whoever has a client and wants the
+//! public addresses distributed.
 
 use std::path::Path;
 

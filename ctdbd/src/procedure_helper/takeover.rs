@@ -2,18 +2,12 @@
 //! `ctdb_takeover_helper FD SOCKET [PNN,PNN,...]`: one takeover run in a process of its own. The
 //! result goes to FD as a native `int`, and is the exit code too.
 
-use std::io;
-
-use ctdb_client::Client;
 use ctdb_client::procedure::takeover::Orders;
 use ctdb_config::Paths;
 use ctdb_protocol::Pnn;
 
-use crate::log;
-
-/// `errno` when the daemon cannot be reached or this program is called wrongly.
-const EIO: i32 = 5;
-const EINVAL: i32 = 22;
+use super::{EINVAL, failed, run, write_result};
+use crate::{log, takeover};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,39 +51,20 @@ pub fn main(program: &str, args: &[String]) -> i32 {
 }
 
 fn work(arguments: &Arguments) -> Result<(), i32> {
-    log::init_from_environment("ctdb-takeover").map_err(|problem| {
-        eprintln!("ctdb-takeover: Unable to initialize logging: {problem}");
-        EINVAL
-    })?;
-    let paths = Paths::from_env().map_err(|problem| failed(&problem.to_string(), EINVAL))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|problem| failed(&problem.to_string(), EIO))?;
-    runtime.block_on(async {
-        watch_for_reopen();
-        distribute(arguments, &paths).await
+    run("ctdb-takeover", &arguments.socket, async |client| {
+        reopen_on_hangup();
+        let paths = Paths::from_env().map_err(|problem| failed(&problem, EINVAL))?;
+        let orders = Orders {
+            rebalance: arguments.rebalance.clone(),
+            failover_disabled: std::env::var_os("CTDB_DISABLE_IP_FAILOVER").is_some(),
+        };
+        let outcome = takeover::run(&client, &orders, paths.etcdir(), &log::note).await;
+        outcome.map_err(|error| failed(&error, error.0))
     })
 }
 
-async fn distribute(arguments: &Arguments, paths: &Paths) -> Result<(), i32> {
-    let client = Client::connect(&arguments.socket).await;
-    let client = client.map_err(|problem| failed(&problem.to_string(), EIO))?;
-    let orders = Orders {
-        rebalance: arguments.rebalance.clone(),
-        failover_disabled: std::env::var_os("CTDB_DISABLE_IP_FAILOVER").is_some(),
-    };
-    let outcome = super::run(&client, &orders, paths.etcdir(), &log::note).await;
-    outcome.map_err(|error| failed(&error.to_string(), error.0))
-}
-
-fn failed(text: &str, ret: i32) -> i32 {
-    log::error!("{text}");
-    ret
-}
-
 /// Opens the log anew on SIGHUP, as long as the runtime lives.
-fn watch_for_reopen() {
+fn reopen_on_hangup() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         return;
@@ -99,10 +74,6 @@ fn watch_for_reopen() {
             log::reopen();
         }
     });
-}
-
-fn write_result(fd: i32, result: i32) -> io::Result<()> {
-    crate::sys::descriptor::write_to(fd, &result.to_ne_bytes())
 }
 
 #[cfg(test)]

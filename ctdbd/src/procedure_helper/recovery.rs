@@ -1,13 +1,11 @@
 //! `ctdb_recovery_helper FD SOCKET GENERATION`: one recovery in a process of its own. On success a
 //! native `int` 0 goes to FD, on failure nothing.
-//!
-//! The daemon recovers inside its own process; this program is for whoever ran upstream's.
 
-use ctdb_client::Client;
 use ctdb_client::procedure::recovery;
 use ctdb_protocol::id::Generation;
 
-use crate::{log, sys};
+use super::{EIO, failed, run, write_result};
+use crate::log;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,33 +35,20 @@ pub fn main(program: &str, args: &[String]) -> i32 {
         eprintln!("\nUsage: {program} <output-fd> <ctdb-socket-path> <generation>");
         return 1;
     };
-    if let Err(problem) = log::init_from_environment("ctdb-recovery") {
-        eprintln!("ctdb-recovery: Unable to initialize logging: {problem}");
-        return 1;
-    }
     match work(&arguments) {
         Ok(()) => 0,
-        Err(problem) => {
-            log::error!("{problem}");
-            1
-        }
+        Err(_) => 1,
     }
 }
 
-fn work(arguments: &Arguments) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start the runtime: {e}"))?;
-    runtime.block_on(async {
-        let client = Client::connect(&arguments.socket).await;
-        let client = client.map_err(|e| e.to_string())?;
+fn work(arguments: &Arguments) -> Result<(), i32> {
+    run("ctdb-recovery", &arguments.socket, async |client| {
         recovery::run(&client, arguments.generation, &log::note)
             .await
-            .map_err(|e| e.to_string())
+            .map_err(|problem| failed(&problem, EIO))
     })?;
-    sys::descriptor::write_to(arguments.result_fd, &0_i32.to_ne_bytes())
-        .map_err(|e| format!("cannot report the result: {e}"))
+    write_result(arguments.result_fd, 0)
+        .map_err(|e| failed(&format!("cannot report the result: {e}"), EIO))
 }
 
 #[cfg(test)]
