@@ -19,10 +19,10 @@ use crate::{Client, ControlError};
 /// A database that the daemon has attached, whose file is not open here.
 #[derive(Debug)]
 pub struct Attached {
-    client: Client,
-    pnn: Pnn,
-    id: DbId,
-    name: String,
+    pub(super) client: Client,
+    pub(super) pnn: Pnn,
+    pub(super) id: DbId,
+    pub(super) name: String,
     path: PathBuf,
     flags: DbFlags,
     open: TdbFlags,
@@ -92,16 +92,30 @@ impl Attached {
         })
     }
 
-    /// Its number.
+    /// Its id.
     #[must_use]
     pub fn id(&self) -> DbId {
         self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Is it neither persistent nor replicated?
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        !self
+            .flags
+            .intersects(DbFlags::PERSISTENT | DbFlags::REPLICATED)
     }
 
     /// Opens the file as the daemon says.
@@ -112,12 +126,7 @@ impl Attached {
         let tdb = Tdb::open(&self.path, 0, self.open, OpenMode::ReadWrite)
             .at(&self.name, FileStep::Open)?;
         Ok(Database {
-            client: self.client,
-            pnn: self.pnn,
-            id: self.id,
-            name: self.name,
-            path: self.path,
-            flags: self.flags,
+            attached: self,
             tdb,
         })
     }

@@ -11,10 +11,10 @@ mod g_lock;
 mod record;
 mod transaction;
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 
-use ctdb_protocol::types::{DbFlags, LtdbHeader, RecordFlags};
-use ctdb_protocol::{DbId, Pnn, WireError};
+use ctdb_protocol::types::{LtdbHeader, RecordFlags};
+use ctdb_protocol::{Pnn, WireError};
 use tdb::Tdb;
 
 pub use attach::Attached;
@@ -23,52 +23,29 @@ pub use g_lock::GLocks;
 pub use record::LockedRecord;
 pub use transaction::Transaction;
 
-use crate::{Client, ControlError};
+use crate::ControlError;
 use error::At;
 
 /// A database, attached and opened.
 #[derive(Debug)]
 pub struct Database {
-    client: Client,
-    pnn: Pnn,
-    id: DbId,
-    name: String,
-    path: PathBuf,
-    flags: DbFlags,
+    attached: Attached,
     tdb: Tdb,
 }
 
+impl Deref for Database {
+    type Target = Attached;
+
+    fn deref(&self) -> &Attached {
+        &self.attached
+    }
+}
+
 impl Database {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> DbId {
-        self.id
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Its file, opened. What is done here the daemon does not see.
     #[must_use]
     pub fn tdb(&self) -> &Tdb {
         &self.tdb
-    }
-
-    /// Is it neither persistent nor replicated?
-    #[must_use]
-    pub fn is_volatile(&self) -> bool {
-        !self
-            .flags
-            .intersects(DbFlags::PERSISTENT | DbFlags::REPLICATED)
     }
 
     /// What this node's file has under a key: header and data, without a lock. What is not there
