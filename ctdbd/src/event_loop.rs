@@ -25,7 +25,7 @@ use crate::busy_poll::BusyPoll;
 use crate::clients::{Clients, Queued};
 use crate::cluster_watch::{ClusterWatch, DaemonEnvironment};
 use crate::inbound::{inside, tcp, unix};
-use crate::inquiry::{self, Snapshot};
+use crate::inquiry::{self, snapshot::Snapshot};
 use crate::log;
 use crate::news::{News, ToLoop};
 use crate::outbound::events::Events;
@@ -323,6 +323,7 @@ impl EventLoop {
                 inputs.push(Input::ClientConnected { client, pid });
             }
             News::Lock(id, said) => self.parts.locks.said(id, said, inputs),
+            News::LookAtLocks => self.parts.locks.report_long_waits(),
             News::Records(id, said) => self.parts.records.said(id, said, inputs),
             News::Inquiry(answer) => {
                 // who asked may be gone

@@ -8,8 +8,10 @@ use ctdb_protocol::id::Pnn;
 use socket2::Socket;
 use tokio::sync::mpsc;
 
-use crate::inquiry;
-use crate::outbound::{locks, records};
+use crate::inquiry::snapshot;
+use crate::lock_helper::frame::Reply;
+use crate::outbound::helper::{HelperId, Said};
+use crate::record_helper::frame::Answer;
 
 /// One thing that a task found out.
 #[derive(Debug)]
@@ -54,11 +56,13 @@ pub enum News {
         from: mpsc::UnboundedReceiver<Bytes>,
     },
     /// A lock helper answered or ended.
-    Lock(locks::HelperId, locks::Said),
+    Lock(HelperId, Said<Reply>),
+    /// It is time to look at waits for locks.
+    LookAtLocks,
     /// A record helper answered or ended.
-    Records(records::HelperId, records::Said),
+    Records(HelperId, Said<Answer>),
     /// Someone wants to know what the loop knows.
-    Inquiry(inquiry::Answer),
+    Inquiry(snapshot::Answer),
     /// The daemon is to end at once with this exit code.
     Die(i32),
     /// Test mode: standard input ended; shut down in order, with this exit code.

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use ctdbd::lock_helper::frame::{Frame as _, Reply, Request, What};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use tdb::{OpenMode, StoreMode, Tdb, TdbFlags};
@@ -57,7 +58,7 @@ fn mutex_flags() -> TdbFlags {
 struct Helper {
     child: Child,
     socket: Option<UnixStream>,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
 }
 
 impl Helper {
@@ -74,7 +75,7 @@ impl Helper {
         Self {
             child,
             socket: Some(ours),
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
         }
     }
 

@@ -24,6 +24,8 @@
 
 use std::fmt;
 
+use bytes::{Buf as _, BytesMut};
+
 /// The longest frame that is taken.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 const HEAD: usize = 8;
@@ -112,7 +114,7 @@ pub trait Frame: Sized {
     fn decode(kind: u32, body: &[u8]) -> Result<Self, BadFrame>;
 
     /// Takes the first whole frame out of `buffer`; `None` if more bytes are needed.
-    fn take(buffer: &mut Vec<u8>) -> Result<Option<Self>, BadFrame> {
+    fn take(buffer: &mut BytesMut) -> Result<Option<Self>, BadFrame> {
         let Some((length, kind)) = head(buffer) else {
             return Ok(None);
         };
@@ -123,7 +125,7 @@ pub trait Frame: Sized {
             return Ok(None);
         }
         let frame = Self::decode(kind, &buffer[HEAD..length])?;
-        buffer.drain(..length);
+        buffer.advance(length);
         Ok(Some(frame))
     }
 }
@@ -319,10 +321,10 @@ mod tests {
 
     #[test]
     fn requests_arrive_however_they_are_cut() {
-        let mut buffer = Vec::new();
+        let mut buffer = BytesMut::new();
         let mut arrived = Vec::new();
         for byte in requests().iter().flat_map(Frame::encode) {
-            buffer.push(byte);
+            buffer.extend_from_slice(&[byte]);
             if let Some(request) = Request::take(&mut buffer).unwrap() {
                 arrived.push(request);
             }
@@ -343,7 +345,7 @@ mod tests {
                 mutex: "chain 17".into(),
             },
         ];
-        let mut buffer: Vec<u8> = replies.iter().flat_map(Frame::encode).collect();
+        let mut buffer: BytesMut = replies.iter().flat_map(Frame::encode).collect();
         for reply in replies {
             assert_eq!(Reply::take(&mut buffer), Ok(Some(reply)));
         }
@@ -359,7 +361,7 @@ mod tests {
             &[u32::MAX, 2],
         ];
         for words in bad {
-            let mut buffer: Vec<u8> = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
+            let mut buffer: BytesMut = words.iter().flat_map(|w| w.to_ne_bytes()).collect();
             assert_eq!(Request::take(&mut buffer), Err(BadFrame), "{words:?}");
         }
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use tdb::{MutexArea, Tdb, TdbFlags, Which};
 
 use super::dead_owner::Search;
@@ -75,7 +76,7 @@ struct Helper {
 impl Helper {
     /// Until the daemon's end of the socket closes.
     fn serve(&mut self) -> io::Result<()> {
-        let mut buffer = Vec::new();
+        let mut buffer = BytesMut::new();
         let mut chunk = [0; 16 << 10];
         loop {
             while let Some(request) = Request::take(&mut buffer).map_err(malformed)? {

@@ -1,5 +1,6 @@
 //! A program of ours at the other end of a socket, which is its standard input and output.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -7,8 +8,22 @@ use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 
+use bytes::BytesMut;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+
+/// Names one helper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HelperId(pub u32);
+
+/// What came from a helper.
+#[derive(Debug)]
+pub enum Said<F> {
+    /// A frame.
+    Frame(F),
+    /// Its end, with the reason in words.
+    Ended(String),
+}
 
 /// A running helper. Dropping it kills the process.
 #[derive(Debug)]
@@ -57,4 +72,35 @@ impl Helper {
     pub fn send(&self, frame: &[u8]) -> bool {
         matches!((&self.direct).write(frame), Ok(written) if written == frame.len())
     }
+}
+
+/// Tells what a helper says, frame by frame, and its end. `take` cuts the first frame off what has come, of
+/// which `chunk_bytes` are read at once.
+pub async fn listen<F, E: Display>(
+    stream: Rc<UnixStream>,
+    chunk_bytes: usize,
+    take: impl Fn(&mut BytesMut) -> Result<Option<F>, E>,
+    tell: impl Fn(Said<F>),
+) {
+    let mut received = BytesMut::new();
+    let reason = loop {
+        if let Err(e) = stream.readable().await {
+            break e.to_string();
+        }
+        received.reserve(chunk_bytes);
+        match stream.try_read_buf(&mut received) {
+            Ok(0) => break "its connection closed".to_owned(),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(e) => break e.to_string(),
+        }
+        loop {
+            match take(&mut received) {
+                Ok(Some(frame)) => tell(Said::Frame(frame)),
+                Ok(None) => break,
+                Err(e) => return tell(Said::Ended(e.to_string())),
+            }
+        }
+    };
+    tell(Said::Ended(reason));
 }

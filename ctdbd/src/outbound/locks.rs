@@ -6,14 +6,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ctdb_core::Input;
 use ctdb_core::effect::{LockScope, Ticket};
-use tokio::net::UnixStream;
 
-use super::helper::Helper;
+use super::helper::{self, Helper, HelperId, Said};
 use super::script;
 use crate::lock_helper::frame::{Frame as _, Reply, Request, What};
 use crate::log;
@@ -25,23 +23,10 @@ const IDLE_KEPT: usize = 16;
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// Bytes of a key that the log shows.
 const KEY_SHOWN: usize = 64;
+/// Bytes of a helper that are read at once.
+const CHUNK_BYTES: usize = 4096;
 /// How often waits are looked at.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Names one helper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HelperId(u32);
-
-/// What came from a helper.
-#[derive(Debug)]
-pub enum Said {
-    /// A frame.
-    Reply(Reply),
-    /// Its end, with the reason in words.
-    Ended(String),
-    /// Not from a helper: time to look at long waits.
-    Tick,
-}
 
 /// A lock that is wanted.
 #[derive(Debug, Clone)]
@@ -141,7 +126,7 @@ impl Locks {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            to_loop.tell(News::Lock(HelperId(0), Said::Tick));
+            to_loop.tell(News::LookAtLocks);
         }
     }
 
@@ -273,16 +258,22 @@ impl Locks {
         let helper = Helper::start(&self.program, &["--serve", &pid])?;
         self.next_id += 1;
         let id = HelperId(self.next_id);
-        tokio::task::spawn_local(listen(id, helper.stream(), self.to_loop.clone()));
+        let to_loop = self.to_loop.clone();
+        let tell = move |said| to_loop.tell(News::Lock(id, said));
+        tokio::task::spawn_local(helper::listen(
+            helper.stream(),
+            CHUNK_BYTES,
+            Reply::take,
+            tell,
+        ));
         self.helpers.insert(id, Worker { helper, work: None });
         Ok(id)
     }
 
     /// Takes what a helper said.
-    pub fn said(&mut self, id: HelperId, said: Said, inputs: &mut Vec<Input>) {
+    pub fn said(&mut self, id: HelperId, said: Said<Reply>, inputs: &mut Vec<Input>) {
         match said {
-            Said::Tick => self.report_long_waits(),
-            Said::Reply(reply) => self.replied(id, reply, inputs),
+            Said::Frame(reply) => self.replied(id, reply, inputs),
             Said::Ended(reason) => {
                 if let Some(Worker {
                     work: Some(work), ..
@@ -340,7 +331,8 @@ impl Locks {
         }
     }
 
-    fn report_long_waits(&mut self) {
+    /// Reports waits that have become long.
+    pub fn report_long_waits(&mut self) {
         for worker in self.helpers.values_mut() {
             let Some(work) = worker.work.as_mut().filter(|work| !work.held) else {
                 continue;
@@ -365,31 +357,4 @@ impl Locks {
             );
         }
     }
-}
-
-/// Hands frames of a helper to the loop.
-async fn listen(id: HelperId, stream: Rc<UnixStream>, to_loop: ToLoop) {
-    let mut received = Vec::new();
-    let mut chunk = [0; 4096];
-    let reason = loop {
-        if let Err(e) = stream.readable().await {
-            break e.to_string();
-        }
-        match stream.try_read(&mut chunk) {
-            Ok(0) => break "its connection closed".to_owned(),
-            Ok(count) => received.extend_from_slice(&chunk[..count]),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(e) => break e.to_string(),
-        }
-        loop {
-            match Reply::take(&mut received) {
-                Ok(Some(reply)) => to_loop.tell(News::Lock(id, Said::Reply(reply))),
-                Ok(None) => break,
-                Err(e) => {
-                    return to_loop.tell(News::Lock(id, Said::Ended(e.to_string())));
-                }
-            }
-        }
-    };
-    to_loop.tell(News::Lock(id, Said::Ended(reason)));
 }

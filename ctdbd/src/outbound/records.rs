@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use bytes::BytesMut;
 use ctdb_core::Input;
 use ctdb_core::effect::Ticket;
 use tokio::net::UnixStream;
 
-use super::helper::Helper;
+use super::helper::{self, Helper, HelperId, Said};
 use crate::log;
 use crate::news::{News, ToLoop};
 use crate::record_helper::frame::{Answer, GO_ON, Job, STOP, Work};
@@ -24,19 +23,6 @@ const AT_ONCE_PER_FILE: usize = 4;
 /// Helpers that may end a scan nobody wants in their own time, before they are killed in the middle of it.
 const WINDING_DOWN: usize = 8;
 const CHUNK_BYTES: usize = 64 << 10;
-
-/// Names one helper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HelperId(u32);
-
-/// What came from a helper.
-#[derive(Debug)]
-pub enum Said {
-    /// A frame.
-    Answer(Answer),
-    /// Its end, with the reason in words.
-    Ended(String),
-}
 
 /// All record helpers.
 #[derive(Debug)]
@@ -170,7 +156,14 @@ impl Records {
         self.next_id += 1;
         let id = HelperId(self.next_id);
         let (jobs, waiting) = tokio::sync::mpsc::unbounded_channel();
-        tokio::task::spawn_local(listen(id, helper.stream(), self.to_loop.clone()));
+        let to_loop = self.to_loop.clone();
+        let tell = move |said| to_loop.tell(News::Records(id, said));
+        tokio::task::spawn_local(helper::listen(
+            helper.stream(),
+            CHUNK_BYTES,
+            Answer::take,
+            tell,
+        ));
         tokio::task::spawn_local(speak(helper.stream(), waiting));
         self.helpers.insert(
             id,
@@ -202,12 +195,12 @@ impl Records {
     }
 
     /// Takes what a helper said.
-    pub fn said(&mut self, id: HelperId, said: Said, inputs: &mut Vec<Input>) {
+    pub fn said(&mut self, id: HelperId, said: Said<Answer>, inputs: &mut Vec<Input>) {
         let Some(worker) = self.helpers.get_mut(&id) else {
             return;
         };
         match said {
-            Said::Answer(Answer::Records(records)) => {
+            Said::Frame(Answer::Records(records)) => {
                 let Some(task) = &worker.task else { return };
                 let answer = if task.cancelled { STOP } else { GO_ON };
                 if !task.cancelled {
@@ -220,7 +213,7 @@ impl Records {
                     self.ended(id, "it takes no more requests", inputs);
                 }
             }
-            Said::Answer(Answer::Done(reason)) => {
+            Said::Frame(Answer::Done(reason)) => {
                 if let Some(task) = worker.task.take() {
                     self.at_work.remove(&task.ticket);
                     finish(&task, &reason, inputs);
@@ -282,28 +275,4 @@ async fn speak(stream: Rc<UnixStream>, mut jobs: tokio::sync::mpsc::UnboundedRec
             }
         }
     }
-}
-
-async fn listen(id: HelperId, stream: Rc<UnixStream>, to_loop: ToLoop) {
-    let mut received = BytesMut::new();
-    let reason = loop {
-        if let Err(e) = stream.readable().await {
-            break e.to_string();
-        }
-        received.reserve(CHUNK_BYTES);
-        match stream.try_read_buf(&mut received) {
-            Ok(0) => break "its connection closed".to_owned(),
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => continue,
-            Err(e) => break e.to_string(),
-        }
-        loop {
-            match Answer::take(&mut received) {
-                Ok(Some(answer)) => to_loop.tell(News::Records(id, Said::Answer(answer))),
-                Ok(None) => break,
-                Err(e) => return to_loop.tell(News::Records(id, Said::Ended(e.to_string()))),
-            }
-        }
-    };
-    to_loop.tell(News::Records(id, Said::Ended(reason)));
 }
