@@ -2,6 +2,8 @@
 //! Help and usage texts, made from the tables of options and commands.
 
 use crate::args::{OPTIONS, OptionRow, Value};
+use crate::failure::{Failure, Outcome};
+use crate::session::Console;
 use crate::table::{COMMANDS, Command, Group, find};
 use std::fmt::Write;
 
@@ -32,6 +34,20 @@ pub fn grouped() -> String {
     }
     text.push_str("\nMore about one of them: ctdb help COMMAND\n");
     text
+}
+
+/// `ctdb help`.
+pub fn run(console: &mut Console, args: &[String]) -> Outcome {
+    let text = match args {
+        [] => grouped(),
+        [name] => match find(name) {
+            Some(known) => command(known),
+            None => return Err(Failure::say(1, format!("Unknown command '{name}'"))),
+        },
+        _ => return Err(Failure::Usage),
+    };
+    console.out.line(text.trim_end())?;
+    Ok(0)
 }
 
 /// `ctdb help COMMAND`: usage, what it does and what `-n`, `-X` and `-j` mean for it.

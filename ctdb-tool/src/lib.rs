@@ -34,7 +34,7 @@ use args::{Options, Parsed};
 use failure::{Failure, Outcome};
 use session::{Console, Session};
 use std::process::ExitCode;
-use table::{Command, Run};
+use table::{Action, Command};
 
 /// How long a command may run unless told otherwise, in seconds.
 const MAX_RUNTIME_S: i32 = 120;
@@ -169,15 +169,20 @@ fn suggest(name: &str) {
 fn execute(command: &Command, options: Options, args: &[String]) -> Outcome {
     let mut console = Console::open(options)?;
     let run = match command.run {
-        Run::Alone(_) | Run::AloneOrVerbose(..) if console.options.node != -1 => {
+        Action::Help | Action::Alone(_) | Action::AloneOrVerbose(..)
+            if console.options.node != -1 =>
+        {
             return Err(Failure::say(
                 1,
                 format!("Cannot specify node for command {}", command.name),
             ));
         }
-        Run::Alone(run) => return run(&mut console, args),
-        Run::AloneOrVerbose(run, _) if !console.options.verbose => return run(&mut console, args),
-        Run::AloneOrVerbose(_, run) | Run::Daemon(run) => run,
+        Action::Help => return help::run(&mut console, args),
+        Action::Alone(run) => return run(&mut console, args),
+        Action::AloneOrVerbose(run, _) if !console.options.verbose => {
+            return run(&mut console, args);
+        }
+        Action::AloneOrVerbose(_, run) | Action::Daemon(run) => run,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -9,9 +9,11 @@ use std::pin::Pin;
 /// A command at work.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// What a command needs to run.
+/// What is done, and what it needs.
 #[derive(Clone, Copy)]
-pub enum Run {
+pub enum Action {
+    /// Says what is in this table.
+    Help,
     /// Works without a daemon; no node can be named.
     Alone(fn(&mut Console, &[String]) -> Outcome),
     /// Works without a daemon, unless `-v` asks for more.
@@ -94,25 +96,25 @@ pub struct Command {
     /// Whether `-n` may name another node.
     pub reach: Reach,
     /// The code.
-    pub run: Run,
+    pub run: Action,
 }
 
 macro_rules! alone {
     ($function:path) => {
-        Run::Alone($function)
+        Action::Alone($function)
     };
 }
 
 macro_rules! daemon {
     ($function:path) => {
-        Run::Daemon(|session, args| Box::pin($function(session, args)))
+        Action::Daemon(|session, args| Box::pin($function(session, args)))
     };
 }
 
 /// Every command: upstream's in upstream's order, which is that of the plain help text, then ours.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: "version", args: "", help: "show version of ctdb", group: Group::Status, reach: Reach::Here, run: Run::AloneOrVerbose(command::status::version, |session, args| Box::pin(command::upgrade::versions(session, args))) },
+    Command { name: "version", args: "", help: "show version of ctdb", group: Group::Status, reach: Reach::Here, run: Action::AloneOrVerbose(command::status::version, |session, args| Box::pin(command::upgrade::versions(session, args))) },
     Command { name: "status", args: "", help: "show node status", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::status) },
     Command { name: "uptime", args: "", help: "show node uptime", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::uptime) },
     Command { name: "ping", args: "", help: "ping a node", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::status::ping) },
@@ -195,7 +197,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "config", args: "check|validate|dump|get <section> <key>", help: "check the configuration files, show what is in force", group: Group::Status, reach: Reach::Here, run: alone!(command::helper::config) },
     Command { name: "locks", args: "[all] [<dbname|dbid>]", help: "show who holds and who waits for record locks", group: Group::Debug, reach: Reach::Anywhere, run: daemon!(command::locks::locks) },
     Command { name: "top", args: "[<seconds>]", help: "watch nodes, calls, hot records and databases", group: Group::Status, reach: Reach::Anywhere, run: daemon!(command::top::top) },
-    Command { name: "help", args: "[<command>]", help: "show help, all or of one command", group: Group::Status, reach: Reach::Here, run: alone!(command::status::help) },
+    Command { name: "help", args: "[<command>]", help: "show help, all or of one command", group: Group::Status, reach: Reach::Here, run: Action::Help },
 ];
 
 /// The command of this name.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Looking at nodes: what is up, who leads, what runs.
 
-use super::{none, one};
+use super::none;
 use crate::failure::{Failure, Outcome};
 use crate::number;
 use crate::output::Form;
@@ -310,20 +310,4 @@ pub async fn getreclock(session: &mut Session, args: &[String]) -> Outcome {
         .out
         .show(&Named::new("cluster_lock", lock.to_str_lossy()))?;
     Ok(0)
-}
-
-/// `ctdb help`.
-pub fn help(console: &mut Console, args: &[String]) -> Outcome {
-    if args.is_empty() {
-        console.out.line(crate::help::grouped().trim_end())?;
-        return Ok(0);
-    }
-    let name = one(args)?;
-    match crate::table::find(name) {
-        Some(command) => {
-            console.out.line(crate::help::command(command).trim_end())?;
-            Ok(0)
-        }
-        None => Err(Failure::say(1, format!("Unknown command '{name}'"))),
-    }
 }
