@@ -8,8 +8,7 @@ use ctdb_protocol::types::TunnelFlags;
 use ctdb_protocol::{Header, Packet, ReqId, Srvid};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::message::Message;
-use crate::tunnel::TunnelRequest;
+use crate::incoming::{Message, TunnelRequest};
 
 /// Everything that a connection waits for.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ mod client;
 pub mod database;
 mod dispatch;
 mod error;
+mod incoming;
 pub mod inquiry;
 mod message;
 pub mod procedure;
@@ -18,6 +19,6 @@ mod tunnel;
 
 pub use client::Client;
 pub use error::{CallError, ConnectError, ControlError, Failure};
-pub use message::Message;
+pub use incoming::{Message, TunnelRequest};
 pub use request::{NoReply, Request};
-pub use tunnel::{Tunnel, TunnelRequest};
+pub use tunnel::Tunnel;

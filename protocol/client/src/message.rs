@@ -7,18 +7,8 @@ use ctdb_protocol::packet::ReqMessage;
 use ctdb_protocol::{Packet, Pnn, Srvid, encode};
 use tokio::sync::mpsc;
 
+use crate::incoming::Message;
 use crate::{Client, ControlError};
-
-/// A message that arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The sender's node.
-    pub src: Pnn,
-    /// The port it was sent to.
-    pub srvid: Srvid,
-    /// Its payload; see [`ctdb_protocol::message`].
-    pub data: Bytes,
-}
 
 impl Client {
     /// Subscribes to a port. Several subscriptions to one port get every message each; dropping

@@ -8,20 +8,8 @@ use ctdb_protocol::{Packet, Pnn, ReqId, Srvid};
 use tokio::sync::mpsc;
 
 use crate::client::Pending;
+use crate::incoming::TunnelRequest;
 use crate::{CallError, Client, ControlError};
-
-/// A request that came through a tunnel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TunnelRequest {
-    /// The asker's node.
-    pub src: Pnn,
-    /// The asker's number for it.
-    pub reqid: ReqId,
-    /// Does the asker wait?
-    pub wants_reply: bool,
-    /// The data.
-    pub data: Bytes,
-}
 
 /// One end of a tunnel.
 #[derive(Debug)]
