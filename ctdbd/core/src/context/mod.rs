@@ -15,14 +15,15 @@ pub use awaited::{Asked, Awaited, Due, Then};
 pub use requests::{About, Requests};
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ctdb_config::tunables::Tunables;
-use ctdb_protocol::id::{DbId, Generation, Pnn, ReqId};
-use ctdb_protocol::types::{NodeFlags, RunState, Statistics, Tunable, VnnMap};
+use ctdb_protocol::id::{DbId, ReqId};
+use ctdb_protocol::types::{Statistics, Tunable};
 
-use crate::cluster::view::{Member, View};
+use crate::cluster::view::View;
 use crate::database::Parked;
 use crate::effect::{Effect, LogLevel, Ticket};
 use crate::letter::{Letter, Mailbox};
@@ -62,6 +63,15 @@ impl std::fmt::Debug for Context {
         f.debug_struct("Context")
             .field("view", &self.view)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the cluster service has published is asked for most: `cx.pnn()` is `cx.view().pnn()`.
+impl Deref for Context {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
     }
 }
 
@@ -163,71 +173,6 @@ impl Context {
     /// The same, for its owner.
     pub(crate) fn peers_mut(&mut self) -> &mut transport::View {
         &mut self.peers
-    }
-
-    /// Own number; unknown until the transport is open.
-    #[must_use]
-    pub fn pnn(&self) -> Pnn {
-        self.view.pnn()
-    }
-
-    /// How far the daemon has come.
-    #[must_use]
-    pub fn run_state(&self) -> RunState {
-        self.view.run_state()
-    }
-
-    /// Whether databases are, or are about to be, frozen and rebuilt.
-    #[must_use]
-    pub fn recovering(&self) -> bool {
-        self.view.recovering()
-    }
-
-    /// The cluster's generation, as far as this node has heard.
-    #[must_use]
-    pub fn generation(&self) -> Generation {
-        self.view.generation()
-    }
-
-    /// Nodes that share keys, and the generation.
-    #[must_use]
-    pub fn vnn_map(&self) -> &VnnMap {
-        self.view.vnn_map()
-    }
-
-    /// A line of the nodes list.
-    #[must_use]
-    pub fn member(&self, pnn: Pnn) -> Option<&Member> {
-        self.view.member(pnn)
-    }
-
-    /// All lines of the nodes list.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.view.members()
-    }
-
-    /// Own flags; DISCONNECTED before the own number is known.
-    #[must_use]
-    pub fn own_flags(&self) -> NodeFlags {
-        self.view.own_flags()
-    }
-
-    /// Whether the own node is banned, stopped, deleted or not yet there.
-    #[must_use]
-    pub fn inactive(&self) -> bool {
-        self.view.inactive()
-    }
-
-    /// The nodes that a destination stands for, in ascending order; empty when it names no node.
-    #[must_use]
-    pub fn expand(&self, dest: Pnn) -> Vec<Pnn> {
-        self.view.expand(dest)
-    }
-
-    /// The lmaster of a key with this hash; `None` while the vnn map is empty.
-    #[must_use]
-    pub fn lmaster(&self, hash: u32) -> Option<Pnn> {
-        self.view.lmaster(hash)
     }
 
     // ---- words to the log ------------------------------------------------------------------------

@@ -35,12 +35,10 @@ impl Proxy {
         if header.destnode.is_broadcast() {
             if !no_reply {
                 cx.error("Attempt to broadcast control without NOREPLY");
-                reply(
+                refuse(
                     cx,
                     client,
                     header.reqid,
-                    -1,
-                    Bytes::new(),
                     "broadcast control without NOREPLY",
                 );
                 return;
@@ -59,14 +57,7 @@ impl Proxy {
         };
         if node != cx.pnn() && cx.member(node).is_none_or(|m| !m.connected()) {
             if !no_reply {
-                reply(
-                    cx,
-                    client,
-                    header.reqid,
-                    -1,
-                    Bytes::new(),
-                    TO_DISCONNECTED_NODE,
-                );
+                refuse(cx, client, header.reqid, TO_DISCONNECTED_NODE);
             }
             return;
         }
@@ -82,7 +73,7 @@ impl Proxy {
 
     /// A client's control was not answered in time.
     pub(crate) fn timed_out(cx: &mut Context, asked: &Asked) {
-        reply(cx, asked.client, asked.reqid, -1, Bytes::new(), TIMED_OUT);
+        refuse(cx, asked.client, asked.reqid, TIMED_OUT);
     }
 
     /// A node has gone: whoever waits for its answer is told at once.
@@ -90,30 +81,16 @@ impl Proxy {
         let own = |asked: &context::Asked| matches!(asked, context::Asked::Proxy(_));
         for (_, asked) in cx.recall_about(About::Node(gone), own) {
             if let context::Asked::Proxy(asked) = asked {
-                reply(
-                    cx,
-                    asked.client,
-                    asked.reqid,
-                    -1,
-                    Bytes::new(),
-                    NODE_IS_DISCONNECTED,
-                );
+                refuse(cx, asked.client, asked.reqid, NODE_IS_DISCONNECTED);
             }
         }
     }
 }
 
-fn reply(
-    cx: &mut Context,
-    client: ClientId,
-    reqid: ReqId,
-    status: i32,
-    data: Bytes,
-    error: &'static str,
-) {
+fn refuse(cx: &mut Context, client: ClientId, reqid: ReqId, error: &'static str) {
     let answer = ReplyControl {
-        status,
-        data,
+        status: -1,
+        data: Bytes::new(),
         errormsg: Bytes::from_static(error.as_bytes()),
     };
     cx.to_client(client, reqid, &Packet::ReplyControl(answer));
