@@ -163,7 +163,11 @@ impl<E: Environment> Watch<E> {
             return;
         }
         drop(state);
-        let status = if done.is_ok() { self.own_status() } else { AGAIN };
+        let status = if done.is_ok() {
+            self.own_status()
+        } else {
+            AGAIN
+        };
         self.answer(ask.pnn, ask.srvid, status);
         self.wake.notify_one();
     }
