@@ -9,7 +9,7 @@ use ctdb_protocol::control::{
     ContinueNode, GetDbMap, ModifyFlags, SetLmasterRole, Shutdown, StopNode,
 };
 use ctdb_protocol::types::{NodeFlagChange, NodeFlags};
-use ctdb_protocol::{Control, Packet, Pnn, types};
+use ctdb_protocol::{Control, Packet, Pnn};
 use ctdb_simulation::cluster::{Cluster, simulate};
 use ctdb_simulation::locks::Scope;
 use ctdb_simulation::seed::Seed;
