@@ -56,6 +56,19 @@ impl Options {
         self.suite.unwrap_or(Suite::REFERENCE)
     }
 
+    /// The release that our programs speak: the suite's, or that of a newer C node. The Samba of
+    /// such a cluster would be that node's, and C nodes do not bear a node of an older release.
+    pub(crate) fn spoken(&self) -> Suite {
+        let UnderTest::Mixed(nodes) = &self.under_test else {
+            return self.suite();
+        };
+        let of_c = nodes.iter().filter_map(|node| match node {
+            NodeProgram::C(suite) => Some(*suite),
+            NodeProgram::Rust => None,
+        });
+        of_c.fold(self.suite(), Suite::max)
+    }
+
     /// Takes the suite from where the tests are, unless one was asked for.
     pub(crate) fn settle_suite(&mut self, ctdb: &Path) {
         if self.from.is_some() && self.suite.is_none() {
@@ -223,6 +236,17 @@ mod tests {
         let found = Suite::of_source(&top.join("newest/ctdb"));
         std::fs::remove_dir_all(&top).unwrap();
         assert_eq!(found, Some(Suite { minor: 25 }));
+    }
+
+    #[test]
+    fn a_newer_c_node_says_what_is_spoken() {
+        let spoken = |under_test: &str| {
+            let given = ["upstream-suite", "--under-test", under_test];
+            Options::parse_from(given).spoken().name()
+        };
+        assert_eq!(spoken("rust,c4.24,c4.25"), "4.25");
+        assert_eq!(spoken("c4.17,rust,rust"), "4.22");
+        assert_eq!(spoken("ours"), "4.22");
     }
 
     #[test]

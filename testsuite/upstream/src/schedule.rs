@@ -180,8 +180,8 @@ impl Worker<'_> {
                 command.env_remove(name);
             }
         }
-        // Where releases contradict each other, our programs answer as the suite's does.
-        command.env("CTDB_SAMBA_RELEASE", self.options.suite().name());
+        // Where releases contradict each other, our programs answer as this one.
+        command.env("CTDB_SAMBA_RELEASE", self.options.spoken().name());
         command
             .args(["-N", "-L", "-T", &self.options.timeout.to_string(), "-V"])
             .arg(&self.state);
