@@ -83,7 +83,7 @@ pub fn local_time(seconds: i64) -> LocalTime {
         tm
     };
     LocalTime {
-        year: tm.tm_year + 1900,
+        year: tm.tm_year.saturating_add(1900),
         month: usize::try_from(tm.tm_mon).unwrap_or(0),
         day: tm.tm_mday,
         hour: tm.tm_hour,

@@ -269,7 +269,7 @@ async fn own_files(session: &Session) -> Result<Vec<DbLocks>, Failure> {
         let locks = of_file(Path::new(&path), &kernel).unwrap_or_default();
         found.push(DbLocks {
             name,
-            requests: (stats.locks.num_pending + stats.locks.num_current).into(),
+            requests: u64::from(stats.locks.num_pending) + u64::from(stats.locks.num_current),
             locks: locks
                 .into_iter()
                 .map(|lock| LockLine {

@@ -120,7 +120,7 @@ fn text(s: &Statistics, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "Statistics collected since  : {} {}",
-        clock::span(now - start),
+        clock::span(now.wrapping_sub(start)),
         clock::date(start)
     )?;
     let fields: Vec<(&str, u32)> = FIELDS.iter().map(|(name, get)| (*name, get(s))).collect();

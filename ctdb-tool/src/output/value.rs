@@ -115,7 +115,7 @@ impl Running {
             &self.uptime.last_recovery_finished,
             &self.uptime.last_recovery_started,
         );
-        (end.sec - start.sec) as f64 + (end.usec - start.usec) as f64 * 1e-6
+        (end.sec as f64 - start.sec as f64) + (end.usec as f64 - start.usec as f64) * 1e-6
     }
 }
 
@@ -123,7 +123,13 @@ impl Report for Running {
     fn text(&self, out: &mut dyn Write, _verbose: bool) -> io::Result<()> {
         let u = &self.uptime;
         let now = u.current_time.sec;
-        let since = |t: &Timeval| format!("{} {}", clock::span(now - t.sec), clock::date(t.sec));
+        let since = |t: &Timeval| {
+            format!(
+                "{} {}",
+                clock::span(now.wrapping_sub(t.sec)),
+                clock::date(t.sec)
+            )
+        };
         writeln!(
             out,
             "Current time of node {:<4}     :                {}",

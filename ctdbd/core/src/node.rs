@@ -19,6 +19,7 @@ use crate::input::Input;
 use crate::letter::{Delivery, Letter, Mailbox};
 use crate::proxy::Proxy;
 use crate::settings::Settings;
+use crate::statistics::Count as _;
 use crate::store::Storage;
 use crate::time::Now;
 use crate::transport::{PeerState, Transport};
@@ -270,7 +271,7 @@ impl Node {
             Due::Transport(due) => self.transport.due(cx, due),
             Due::Request(reqid) => {
                 if let Some(asked) = cx.recall(reqid) {
-                    cx.count(|s| s.timeouts.control += 1);
+                    cx.count(|s| s.timeouts.control.up());
                     self.question_timed_out(asked);
                 }
             }

@@ -14,13 +14,14 @@ use crate::context::Asked;
 use crate::control::{Answer, Asker};
 use crate::database::RecordPacket;
 use crate::node::Node;
+use crate::statistics::Count as _;
 
 impl Node {
     /// One packet of a local client. Four operations are theirs; anything else is dropped with a line in the
     /// log, and the connection is kept, as upstream does.
     pub(crate) fn packet_from_client(&mut self, client: ClientId, bytes: Bytes) {
         let cx = &mut self.cx;
-        cx.count(|s| s.client_packets_recv += 1);
+        cx.count(|s| s.client_packets_recv.up());
         if !cx.clients().there(client) {
             return;
         }
@@ -30,11 +31,11 @@ impl Node {
         };
         match packet {
             Packet::ReqCall(call) => {
-                cx.count(|s| s.client.req_call += 1);
+                cx.count(|s| s.client.req_call.up());
                 self.databases.client_calls(cx, client, header.reqid, call);
             }
             Packet::ReqMessage(message) => {
-                cx.count(|s| s.client.req_message += 1);
+                cx.count(|s| s.client.req_message.up());
                 let dest = if header.destnode == Pnn::CURRENT {
                     cx.pnn()
                 } else {
@@ -45,11 +46,11 @@ impl Node {
                 }
             }
             Packet::ReqControl(control) => {
-                cx.count(|s| s.client.req_control += 1);
+                cx.count(|s| s.client.req_control.up());
                 self.proxy.control_from_client(cx, client, &header, control);
             }
             Packet::ReqTunnel(tunnel) => {
-                cx.count(|s| s.client.req_tunnel += 1);
+                cx.count(|s| s.client.req_tunnel.up());
                 let proxy = &self.proxy;
                 proxy.tunnel_from_client(cx, header.destnode, header.reqid, tunnel);
             }
@@ -73,7 +74,7 @@ impl Node {
     /// that made it while it is sent on.
     pub(crate) fn packet_from_peer(&mut self, from: Pnn, bytes: Bytes) {
         let cx = &mut self.cx;
-        cx.count(|s| s.node_packets_recv += 1);
+        cx.count(|s| s.node_packets_recv.up());
         let (header, packet) = match Packet::decode(bytes) {
             Ok(decoded) => decoded,
             Err(error) => return cx.error(format!("node {from} sent a bad packet: {error}")),
@@ -125,7 +126,7 @@ impl Node {
                 self.databases.record_packet(cx, header, packet);
             }
             Packet::ReplyError(error) => {
-                cx.count(|s| s.node.reply_error += 1);
+                cx.count(|s| s.node.reply_error.up());
                 let text = String::from_utf8_lossy(&error.msg).into_owned();
                 cx.error(format!(
                     "node {} cannot serve a call: {text}",
@@ -134,22 +135,22 @@ impl Node {
                 self.databases.call_refused(cx, header.reqid, &error.msg);
             }
             Packet::ReqMessage(message) => {
-                cx.count(|s| s.node.req_message += 1);
+                cx.count(|s| s.node.req_message.up());
                 self.message_arrived(message.srvid, &message.data);
             }
             Packet::ReqControl(control) => {
-                cx.count(|s| s.node.req_control += 1);
+                cx.count(|s| s.node.req_control.up());
                 self.control_arrived(&header, control);
             }
             Packet::ReplyControl(answer) => {
-                cx.count(|s| s.node.reply_control += 1);
+                cx.count(|s| s.node.reply_control.up());
                 self.control_answered(&header, answer);
             }
             Packet::ReqKeepalive(keepalive) => {
                 self.transport.keepalive(cx, header.srcnode, keepalive);
             }
             Packet::ReqTunnel(tunnel) => {
-                cx.count(|s| s.node.req_tunnel += 1);
+                cx.count(|s| s.node.req_tunnel.up());
                 let proxy = &self.proxy;
                 proxy.tunnel_from_node(cx, header.srcnode, header.reqid, tunnel);
             }

@@ -65,7 +65,7 @@ fn ctime(unix_s: i64) -> String {
         .get(t.month.wrapping_sub(1) as usize)
         .unwrap_or(&"???");
     // Day 0 of the calendar, 1970-01-01, was a Thursday.
-    let day_number = (unix_s + t.offset_s).div_euclid(86_400);
+    let day_number = unix_s.saturating_add(t.offset_s).div_euclid(86_400);
     let day = DAYS[(day_number + 4).rem_euclid(7) as usize];
     format!(
         "{day} {month} {:>2} {:02}:{:02}:{:02} {}",

@@ -64,7 +64,7 @@ pub fn utc(unix_s: i64) -> LocalTime {
 
 fn point(parts: &libc::tm) -> LocalTime {
     LocalTime {
-        year: parts.tm_year + 1900,
+        year: parts.tm_year.saturating_add(1900),
         month: parts.tm_mon.unsigned_abs() + 1,
         day: parts.tm_mday.unsigned_abs(),
         hour: parts.tm_hour.unsigned_abs(),

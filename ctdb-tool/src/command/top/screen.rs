@@ -181,7 +181,7 @@ fn databases(frame: &mut Frame<'_>, area: Rect, rates: &Rates) {
             db.name.clone(),
             size(db.bytes),
             locks.num_calls.to_string(),
-            (locks.num_current + locks.num_pending).to_string(),
+            (u64::from(locks.num_current) + u64::from(locks.num_pending)).to_string(),
             format!("{:.3}", locks.latency.max.0 * 1000.0),
         ])
     });

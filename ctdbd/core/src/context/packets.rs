@@ -11,6 +11,7 @@ use ctdb_protocol::wire::{Pad, Wire, encode};
 use super::{About, Asked, Context, Due};
 use crate::control::Asker;
 use crate::effect::{Effect, Lane};
+use crate::statistics::Count as _;
 
 impl Context {
     /// Sends a packet to one node; to the own node it arrives after the current input.
@@ -30,7 +31,7 @@ impl Context {
 
     /// Sends encoded bytes to one node.
     pub fn forward(&mut self, dest: Pnn, packet: Bytes) {
-        self.statistics.count(|s| s.node_packets_sent += 1);
+        self.statistics.count(|s| s.node_packets_sent.up());
         if dest == self.pnn() {
             self.loopback.push_back(packet);
             return;
@@ -141,7 +142,7 @@ impl Context {
     /// Sends a packet to a client as upstream does: from the own node, with the client's request id.
     pub fn to_client(&mut self, client: ClientId, reqid: ReqId, packet: &Packet) {
         let header = Header::new(self.generation(), self.pnn(), Pnn(0), reqid);
-        self.statistics.count(|s| s.client_packets_sent += 1);
+        self.statistics.count(|s| s.client_packets_sent.up());
         self.effects.push(Effect::ToClient {
             client,
             packet: packet::encode(&header, packet),

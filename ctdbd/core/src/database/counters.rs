@@ -2,7 +2,7 @@
 
 use ctdb_protocol::types::{BUCKETS, LatencyCounter, LockCounters};
 
-use crate::statistics::{add_latency, hop_bucket, lock_bucket};
+use crate::statistics::{Count as _, add_latency, hop_bucket, lock_bucket};
 
 /// Counters of one database since start or reset.
 #[derive(Debug, Default)]
@@ -24,17 +24,17 @@ impl DbCounters {
     pub(super) fn lock_done(&mut self, waited_s: f64) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
         add_latency(&mut self.locks.latency, waited_s);
-        self.locks.buckets[lock_bucket(waited_s)] += 1;
+        self.locks.buckets[lock_bucket(waited_s)].up();
     }
 
     /// A lock could not be had.
     pub(super) fn lock_failed(&mut self) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
-        self.locks.num_failed += 1;
+        self.locks.num_failed.up();
     }
 
     /// A call arrived that had passed `hops` nodes.
     pub(super) fn hops(&mut self, hops: u32) {
-        self.hop_buckets[hop_bucket(hops)] += 1;
+        self.hop_buckets[hop_bucket(hops)].up();
     }
 }

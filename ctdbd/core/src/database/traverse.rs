@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::control::Asker;
 use crate::effect::{Effect, ScanFilter, Ticket};
 use crate::proxy;
+use crate::statistics::Count as _;
 use crate::timer::TimerId;
 
 /// A traverse that a client of this node has started.
@@ -231,7 +232,7 @@ impl Databases {
         let Some(traverse) = self.traverses.end(reqid) else {
             return;
         };
-        cx.count(|s| s.timeouts.traverse += 1);
+        cx.count(|s| s.timeouts.traverse.up());
         cx.error(format!(
             "Traverse timeout on database:{}",
             self.map.get(&traverse.db).map_or("?", |db| &db.name)

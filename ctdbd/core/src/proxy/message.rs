@@ -8,6 +8,7 @@ use ctdb_protocol::srvid::Srvid;
 use super::Proxy;
 use crate::context::Context;
 use crate::effect::{Effect, Lane};
+use crate::statistics::Count as _;
 
 impl Proxy {
     /// A client sends a message. The own node is served at once, the sender included if it listens;
@@ -78,7 +79,7 @@ fn deliver_to(
             let data = data.clone();
             packet::encode(&header, &Packet::ReqMessage(ReqMessage { srvid, data }))
         });
-        cx.count(|s| s.client_packets_sent += 1);
+        cx.count(|s| s.client_packets_sent.up());
         cx.effect(Effect::ToClient {
             client,
             packet: packet.clone(),
@@ -93,7 +94,7 @@ fn forward_message(cx: &mut Context, node: Pnn, srvid: Srvid, packet: Bytes) {
         cx.forward(node, packet);
         return;
     }
-    cx.count(|s| s.node_packets_sent += 1);
+    cx.count(|s| s.node_packets_sent.up());
     if cx.member(node).is_some_and(|m| !m.deleted()) {
         cx.effect(Effect::ToPeer {
             peer: node,

@@ -7,6 +7,7 @@ use ctdb_protocol::srvid::Srvid;
 use super::Proxy;
 use crate::context::Context;
 use crate::effect::Effect;
+use crate::statistics::Count as _;
 
 impl Proxy {
     /// A client wants the packets of a tunnel; each id has one owner on a node.
@@ -72,7 +73,7 @@ impl Proxy {
         };
         let header = ctdb_protocol::packet::Header::new(cx.generation(), src, cx.pnn(), reqid);
         let packet = ctdb_protocol::packet::encode(&header, &Packet::ReqTunnel(tunnel));
-        cx.count(|s| s.client_packets_sent += 1);
+        cx.count(|s| s.client_packets_sent.up());
         cx.effect(Effect::ToClient {
             client,
             packet,

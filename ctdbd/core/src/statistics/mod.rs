@@ -20,6 +20,26 @@ pub struct Keeper {
     history: VecDeque<Statistics>,
 }
 
+/// One more on a counter that others read. Those of the wire are short and begin again, as in C: a busy node
+/// has counted 2^32 packets after a day.
+pub trait Count {
+    /// One more.
+    fn up(&mut self);
+}
+
+impl Count for u32 {
+    fn up(&mut self) {
+        *self = self.wrapping_add(1);
+    }
+}
+
+impl Count for i32 {
+    /// Stays at the largest number, since readers divide by it.
+    fn up(&mut self) {
+        *self = self.saturating_add(1);
+    }
+}
+
 /// Counting that needs more than one field.
 pub trait Counting {
     /// A lock was had after `waited_s` seconds.
@@ -36,12 +56,12 @@ impl Counting for Statistics {
     fn lock_done(&mut self, waited_s: f64) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
         add_latency(&mut self.locks.latency, waited_s);
-        self.locks.buckets[lock_bucket(waited_s)] += 1;
+        self.locks.buckets[lock_bucket(waited_s)].up();
     }
 
     fn lock_failed(&mut self) {
         self.locks.num_current = self.locks.num_current.saturating_sub(1);
-        self.locks.num_failed += 1;
+        self.locks.num_failed.up();
     }
 
     fn call_left(&mut self) {
@@ -50,7 +70,7 @@ impl Counting for Statistics {
 
     fn hops(&mut self, hops: u32) {
         self.max_hop_count = self.max_hop_count.max(hops);
-        self.hop_count_bucket[hop_bucket(hops)] += 1;
+        self.hop_count_bucket[hop_bucket(hops)].up();
     }
 }
 
@@ -118,7 +138,7 @@ pub fn add_latency(counter: &mut LatencyCounter, seconds: f64) {
         counter.max = Seconds(seconds);
     }
     counter.total = Seconds(counter.total.0 + seconds);
-    counter.num += 1;
+    counter.num.up();
 }
 
 /// The bucket of a wait for a lock: below 1 ms, 10 ms, 100 ms, 1 s, 2 s, 4 s, ... 64 s, more.

@@ -61,6 +61,15 @@ impl Files {
             .insert(key.to_vec(), header.join(data));
     }
 
+    pub(crate) fn set_rsn(&self, path: &str, key: &[u8], rsn: u64) {
+        let (mut header, data) = self.record(path, key).expect("the record is here");
+        header.rsn = rsn;
+        let file = self.file(path);
+        file.borrow_mut()
+            .records
+            .insert(key.to_vec(), header.join(&data));
+    }
+
     pub(crate) fn client_locks(&self, path: &str, key: &[u8]) {
         self.file(path).borrow_mut().busy.insert(hash(key) % CHAINS);
     }

@@ -5,6 +5,7 @@ mod commits;
 mod controls;
 mod full_disk;
 mod leader_heard;
+mod limits;
 pub(crate) mod memory;
 mod pushes;
 mod rows;

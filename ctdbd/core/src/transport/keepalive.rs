@@ -7,6 +7,7 @@ use super::{Due, SUPPORTED_MINORS, Transport, keepalive_interval};
 use crate::cluster;
 use crate::context::Context;
 use crate::effect::{Effect, Lane};
+use crate::statistics::Count as _;
 
 /// Keepalive ticks for which a fresh peer is left to speak first. A C daemon that is younger than this
 /// one ends itself when it hears another version than its own, so it has to say its own first. It does
@@ -29,7 +30,8 @@ impl Transport {
     /// Looks who was silent and tells everyone that this node lives.
     pub(super) fn keepalive_tick(&mut self, cx: &mut Context) {
         let limit = cx.tunables().keepalive_limit().max(1);
-        let patience_us = keepalive_interval(cx).as_micros() as u64 * u64::from(limit);
+        let interval_us = keepalive_interval(cx).as_micros() as u64;
+        let patience_us = interval_us.saturating_mul(limit.into());
         let mut dead = Vec::new();
         let mut nearly = Vec::new();
         let mut again = Vec::new();
@@ -95,8 +97,8 @@ impl Transport {
         };
         let header = Header::new(cx.generation(), cx.pnn(), peer, ReqId(0));
         cx.count(|s| {
-            s.keepalive_packets_sent += 1;
-            s.node_packets_sent += 1;
+            s.keepalive_packets_sent.up();
+            s.node_packets_sent.up();
         });
         let packet = packet::encode(&header, &Packet::ReqKeepalive(keepalive));
         cx.effect(Effect::ToPeer {
@@ -117,7 +119,7 @@ impl Transport {
     /// its own version, so that only a release outside of the supported range is a mismatch, or one that
     /// was forced by CTDB_TEST_SAMBA_VERSION.
     pub(crate) fn keepalive(&mut self, cx: &mut Context, peer: Pnn, keepalive: ReqKeepalive) {
-        cx.count(|s| s.keepalive_packets_recv += 1);
+        cx.count(|s| s.keepalive_packets_recv.up());
         let news = cx.peers().version(peer) != Some(keepalive.version);
         cx.peers_mut().note_version(peer, keepalive.version);
         let own = cx.settings().samba_version;

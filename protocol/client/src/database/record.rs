@@ -137,7 +137,7 @@ impl LockedRecord<'_> {
     /// As [`LockedRecord::store`].
     pub fn store_newer(&mut self, data: &[u8]) -> Result<LtdbHeader, DatabaseError> {
         self.changeable(FileStep::Store)?;
-        self.header.rsn += 1;
+        self.header.rsn = self.header.rsn.saturating_add(1);
         self.header.flags.insert(RecordFlags::MIGRATED_WITH_DATA);
         self.write(data, FileStep::Store)?;
         Ok(self.header)

@@ -118,7 +118,7 @@ impl Transaction<'_> {
             let change = &mut self.changed[*index];
             if change.data != data {
                 data.clone_into(&mut change.data);
-                change.header.rsn += 1;
+                change.header.rsn = change.header.rsn.saturating_add(1);
             }
             return Ok(());
         }
@@ -129,7 +129,7 @@ impl Transaction<'_> {
             return Ok(());
         }
         header.dmaster = self.db.pnn;
-        header.rsn += 1;
+        header.rsn = header.rsn.saturating_add(1);
         self.by_key.insert(key.to_vec(), self.changed.len());
         self.changed.push(Change {
             key: key.to_vec(),
@@ -177,7 +177,7 @@ impl Transaction<'_> {
 
     async fn commit_changes(&mut self) -> Result<(), DatabaseError> {
         let before = self.sequence()?;
-        self.store(SEQUENCE_KEY, &(before + 1).to_ne_bytes())?;
+        self.store(SEQUENCE_KEY, &before.wrapping_add(1).to_ne_bytes())?;
         let mut records = MarshallBuffer::new(self.db.id);
         for change in self.changed.iter().filter(|change| change.lasts()) {
             records.push_with_header(ReqId(0), &change.header, &change.key, &change.data);
@@ -198,7 +198,7 @@ impl Transaction<'_> {
             match self.sequence()? {
                 now if now == before => sleep(RETRY).await,
                 // Whoever lost the lock with a node may have been overtaken by another commit.
-                now if now == before + 1 && self.on_disk()? => return Ok(()),
+                now if now == before.wrapping_add(1) && self.on_disk()? => return Ok(()),
                 now => {
                     let name = self.db.name.clone();
                     return Err(DatabaseError::Overtaken { name, before, now });

@@ -23,7 +23,7 @@ use crate::database::commit::update::Rule;
 use crate::database::{Asked, Awaited, Due};
 use crate::database::{Databases, Db};
 use crate::effect::{Effect, LogLevel, Ticket};
-use crate::statistics::add_latency;
+use crate::statistics::{Count as _, add_latency};
 use crate::timer::TimerId;
 
 /// How long a node that refused its part of a commit is left alone. At the end of a recovery a node
@@ -306,8 +306,8 @@ impl Databases {
             return None;
         }
         cx.count(|s| {
-            s.childwrite_calls += 1;
-            s.pending_childwrite_calls += 1;
+            s.childwrite_calls.up();
+            s.pending_childwrite_calls.up();
         });
         let rule = if db.volatile() {
             Rule::Replace

@@ -17,7 +17,7 @@ use crate::database::record::local::Record;
 use crate::database::record::packet::RecordPacket;
 use crate::database::record::wait::{Locked, Parked};
 use crate::effect::LogLevel;
-use crate::statistics::{Counting, add_latency};
+use crate::statistics::{Count as _, Counting, add_latency};
 use crate::store::StoreResult;
 
 /// A local client's call that was sent to another node.
@@ -72,8 +72,8 @@ impl Db {
         call: ReqCall,
     ) {
         cx.count(|s| {
-            s.total_calls += 1;
-            s.pending_calls += 1;
+            s.total_calls.up();
+            s.pending_calls.up();
         });
         let key = call.key.clone();
         let park = |_: &Self, call| Parked::Client {

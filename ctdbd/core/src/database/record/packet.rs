@@ -9,6 +9,7 @@ use crate::database::record::call::refuse;
 use crate::database::record::wait::Parked;
 use crate::database::{Asked, Awaited, Databases};
 use crate::effect::{Effect, Ticket};
+use crate::statistics::Count as _;
 
 /// A packet of a node about one record.
 #[derive(Debug)]
@@ -48,21 +49,21 @@ impl Databases {
         }
         match packet {
             RecordPacket::Call(call) => {
-                cx.count(|s| s.node.req_call += 1);
+                cx.count(|s| s.node.req_call.up());
                 match self.map.get_mut(&call.db_id) {
                     Some(db) => db.call_from_node(cx, header, call),
                     None => refuse(cx, &header, "Unknown database in ctdb_req_call"),
                 }
             }
             RecordPacket::Dmaster(request) => {
-                cx.count(|s| s.node.req_dmaster += 1);
+                cx.count(|s| s.node.req_dmaster.up());
                 match self.map.get_mut(&request.db_id) {
                     Some(db) => db.dmaster_from_node(cx, header, request),
                     None => refuse(cx, &header, "Unknown database in ctdb_req_dmaster"),
                 }
             }
             RecordPacket::Granted(reply) => {
-                cx.count(|s| s.node.reply_dmaster += 1);
+                cx.count(|s| s.node.reply_dmaster.up());
                 match self.map.get_mut(&reply.db_id) {
                     Some(db) => db.dmaster_granted(cx, header, reply),
                     None => cx.error(format!(
@@ -72,7 +73,7 @@ impl Databases {
                 }
             }
             RecordPacket::Answer(reply) => {
-                cx.count(|s| s.node.reply_call += 1);
+                cx.count(|s| s.node.reply_call.up());
                 if let Some(&context::Asked::Database(Asked::Call(id))) = cx.asked(header.reqid) {
                     self.with(id, |db| db.call_answered(cx, header, reply));
                 }

@@ -20,6 +20,7 @@ use crate::database::record::local::{Record, read, split, write};
 use crate::database::record::packet::RecordPacket;
 use crate::database::record::wait::{Locked, Parked};
 use crate::database::{Asked, Due};
+use crate::statistics::Count as _;
 use crate::timer::TimerId;
 
 /// How long calls wait after a revoke that failed, and readers after one that did not.
@@ -61,8 +62,8 @@ impl Db {
             .contains(RecordFlags::RO_REVOKE_COMPLETE)
         {
             record.header.flags.remove(RecordFlags::RO_FLAGS);
-            cx.count(|s| s.total_ro_revokes += 1);
-            self.counters.ro_revokes += 1;
+            cx.count(|s| s.total_ro_revokes.up());
+            self.counters.ro_revokes.up();
             let data = record.data.clone();
             if let Err(error) = self.store(cx, key, &mut record.header, &data) {
                 cx.error(format!(
@@ -328,7 +329,7 @@ impl Db {
             .flags
             .contains(RecordFlags::RO_HAVE_DELEGATIONS)
         {
-            record.header.rsn += 3;
+            record.header.rsn = record.header.rsn.saturating_add(3);
             record.header.flags.insert(RecordFlags::RO_HAVE_DELEGATIONS);
             let data = record.data.clone();
             if let Err(error) = self.store(cx, key, &mut record.header, &data) {
@@ -339,8 +340,8 @@ impl Db {
                 return;
             }
         }
-        cx.count(|s| s.total_ro_delegations += 1);
-        self.counters.ro_delegations += 1;
+        cx.count(|s| s.total_ro_delegations.up());
+        self.counters.ro_delegations.up();
         let mut copy = record.header;
         copy.rsn = copy.rsn.saturating_sub(2);
         copy.flags.remove(RecordFlags::RO_HAVE_DELEGATIONS);

@@ -17,7 +17,7 @@ use crate::database::Awaited;
 use crate::database::Db;
 use crate::database::record::packet::RecordPacket;
 use crate::effect::{Effect, LockScope, LogLevel, Ticket};
-use crate::statistics::Counting as _;
+use crate::statistics::{Count as _, Counting as _};
 use crate::store::TryLock;
 
 /// A packet that is processed again once its lock can be had.
@@ -175,8 +175,8 @@ impl Db {
         let chain = self.table.chain_of(key);
         if let Some(wait) = self.waits.get_mut(&chain) {
             wait.queue.push_back(parked);
-            cx.count(|s| s.locks.num_pending += 1);
-            self.counters.locks.num_pending += 1;
+            cx.count(|s| s.locks.num_pending.up());
+            self.counters.locks.num_pending.up();
             return;
         }
         let ticket = cx.expect(Awaited::ChainLock(self.id, chain));
@@ -188,11 +188,11 @@ impl Db {
             at_most: cx.tunables().lock_processes_per_db(),
         });
         cx.count(|s| {
-            s.locks.num_calls += 1;
-            s.locks.num_current += 1;
+            s.locks.num_calls.up();
+            s.locks.num_current.up();
         });
-        self.counters.locks.num_calls += 1;
-        self.counters.locks.num_current += 1;
+        self.counters.locks.num_calls.up();
+        self.counters.locks.num_current.up();
         let queue = VecDeque::from([parked]);
         self.waits.insert(
             chain,
