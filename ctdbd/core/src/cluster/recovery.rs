@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::control::{Asker, failed};
 use crate::database;
 use crate::event::{self, Event};
+use crate::statistics::Count as _;
 
 impl Cluster {
     /// START_RECOVERY: the leader must have the same cluster lock; then the event runs.
@@ -39,10 +40,13 @@ impl Cluster {
         if theirs == ours {
             return run_start_recovery(cx, asker);
         }
-        cx.error(format!(
-            "Cluster lock '{ours}' of this node is not that of the leader, node {}: '{theirs}', shutting down",
-            asker.node
-        ));
+        // The leader tries a recovery more than once, and each attempt asks.
+        if self.shutdown.is_none() {
+            cx.error(format!(
+                "Cluster lock '{ours}' of this node is not that of the leader, node {}: '{theirs}', shutting down",
+                asker.node
+            ));
+        }
         cx.reply_status(asker, -1);
         self.leave_at_once(cx, 1);
     }
@@ -76,7 +80,7 @@ impl Cluster {
 
     /// The recovered event has ended, however it did.
     pub(super) fn recovery_ended(&mut self, cx: &mut Context, asker: Asker, status: i32) {
-        cx.count(|s| s.num_recoveries += 1);
+        cx.count(|s| s.num_recoveries.up());
         cx.reply(asker, Event::Recovered.verdict(status), Bytes::new());
         self.recovery_finished_us = cx.now().wall_us;
         self.recovery_finished_monotonic_us = cx.now().monotonic_us;
