@@ -91,6 +91,9 @@ srvids! {
     NODE_CHANGED = 0x9EFF_0000_0000_0001;
     /// Ours alone: questions that no control answers, of the tool to a daemon. A C daemon does not listen there.
     INQUIRY = 0x9EFF_0000_0000_0002;
+    /// Ours alone: why the node that hears this is about to be banned by the sender; the payload is text. C nodes do not
+    /// listen there.
+    BAN_REASON = 0x9EFF_0000_0000_0003;
     /// Ours alone: "I accept you as leader", to the sender of an ELECTION message; payload: u32 own node number. When
     /// all connected nodes have said so, an election without lock need not run its full time. C nodes ignore it.
     ELECTION_YIELD = 0xF1F0_0000_0000_0000;

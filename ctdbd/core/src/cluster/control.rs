@@ -82,7 +82,12 @@ impl Cluster {
             ));
             return Answer::Status(-1);
         }
-        self.set_ban(cx, Some(asker), ban.time_s, &who_bans(asker));
+        if ban.time_s > 0 && self.has_storage_fault() {
+            cx.notice("This node is banned already, until it can store databases");
+            return Answer::Status(0);
+        }
+        let reason = self.announced_reason(cx, asker);
+        self.set_ban(cx, Some(asker), ban.time_s, &reason);
         Answer::Taken
     }
 
@@ -112,8 +117,8 @@ impl Cluster {
     }
 }
 
-/// The control tells from where a ban comes; why is in the log there.
-fn who_bans(asker: Asker) -> String {
+/// The control tells from where a ban comes; why is in the log there, or was announced.
+pub(super) fn who_bans(asker: Asker) -> String {
     let who = if asker.client == ClientId(0) {
         "the daemon"
     } else {

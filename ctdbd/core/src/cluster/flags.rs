@@ -15,6 +15,11 @@ use crate::control::{Asker, failed};
 use crate::effect::Effect;
 use crate::{database, failover, proxy};
 
+/// A ban that was announced longer ago than this is another one.
+const ANNOUNCED_FOR_S: f64 = 5.0;
+/// Most characters of such a reason.
+const REASON_CHARS: usize = 1000;
+
 /// Sets or clears flags of the own node.
 pub(super) fn set_own(cx: &mut Context, flags: NodeFlags, on: bool) {
     let pnn = cx.pnn();
@@ -179,6 +184,24 @@ impl Cluster {
         if let Some(asker) = asker {
             cx.reply_status(asker, 0);
         }
+    }
+
+    /// Another node says why it is about to ban this one.
+    pub(super) fn ban_announced(&mut self, cx: &Context, reason: &[u8]) {
+        let reason = String::from_utf8_lossy(reason);
+        let shown = reason.chars().take(REASON_CHARS).collect();
+        self.announced_ban = Some((shown, cx.now().monotonic_us));
+    }
+
+    /// Why a ban was asked for, as far as it was announced.
+    pub(super) fn announced_reason(&mut self, cx: &Context, asker: Asker) -> String {
+        let announced = self.announced_ban.take();
+        announced
+            .filter(|(_, at_us)| cx.now().seconds_since(*at_us) < ANNOUNCED_FOR_S)
+            .map_or_else(
+                || super::control::who_bans(asker),
+                |(reason, _)| format!("node {} asked for it: {reason}", asker.node),
+            )
     }
 
     /// A ban is over. A node whose databases are not all frozen cannot be let back yet.

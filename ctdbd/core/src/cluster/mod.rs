@@ -38,6 +38,8 @@ struct Ban {
 pub struct Cluster {
     /// The running ban.
     ban: Option<Ban>,
+    /// Why another node is about to ban this one, and when it said so, monotonic microseconds.
+    announced_ban: Option<(String, u64)>,
     /// What keeps this node from storing databases.
     store_faults: cannot_store::StoreFaults,
     /// Drops all addresses when recovery takes too long.

@@ -97,10 +97,13 @@ impl Cluster {
         self.leave(cx);
     }
 
-    /// A message may be a leader's sign of life, or the answer to the request for a takeover run.
+    /// A message may be a leader's sign of life, the reason of a ban, or the answer to the request for a takeover run.
     pub(crate) fn message_heard(&mut self, cx: &mut Context, srvid: Srvid, data: &[u8]) {
         if srvid == Srvid::LEADER {
             self.leader_heard(cx, data);
+        }
+        if srvid == Srvid::BAN_REASON {
+            self.ban_announced(cx, data);
         }
         let Some(shutdown) = &mut self.shutdown else {
             return;

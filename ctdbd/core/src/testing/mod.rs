@@ -1,5 +1,6 @@
 //! A few nodes in one test: storage in memory, packets handed over at once, events that always succeed.
 
+mod bans;
 mod calls;
 mod commits;
 mod controls;

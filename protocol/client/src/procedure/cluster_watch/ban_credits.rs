@@ -9,7 +9,15 @@ use tokio::time::Instant;
 /// Banning credits per node. Upstream: `ctdb_set_culprit_count`.
 #[derive(Debug, Default)]
 pub(super) struct Credits {
-    counts: BTreeMap<Pnn, (u32, Instant)>,
+    counts: BTreeMap<Pnn, Count>,
+}
+
+#[derive(Debug)]
+struct Count {
+    faults: u32,
+    last: Instant,
+    /// What the last one was.
+    reason: String,
 }
 
 impl Credits {
@@ -19,27 +27,33 @@ impl Credits {
     }
 
     /// Counts `faults` against `node`. Older ones are forgotten after `grace` without a new one.
-    pub(super) fn add(&mut self, node: Pnn, faults: u32, now: Instant, grace: Duration) {
-        let (count, last) = self.counts.entry(node).or_insert((0, now));
-        if now.duration_since(*last) > grace {
-            *count = 0;
+    pub(super) fn add(
+        &mut self,
+        node: Pnn,
+        faults: u32,
+        reason: &str,
+        now: Instant,
+        grace: Duration,
+    ) {
+        let count = self.counts.entry(node).or_insert_with(|| Count {
+            faults: 0,
+            last: now,
+            reason: String::new(),
+        });
+        if now.duration_since(count.last) > grace {
+            count.faults = 0;
         }
-        *count = count.saturating_add(faults);
-        *last = now;
+        count.faults = count.faults.saturating_add(faults);
+        count.last = now;
+        reason.clone_into(&mut count.reason);
     }
 
-    /// Takes the nodes that have at least `threshold` faults, and forgets these faults.
-    pub(super) fn take_due(&mut self, threshold: u32) -> Vec<Pnn> {
-        let due: Vec<Pnn> = self
-            .counts
-            .iter()
-            .filter(|(_, (count, _))| *count >= threshold)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in &due {
-            self.counts.remove(node);
-        }
-        due
+    /// Takes the nodes that have at least `threshold` faults, each with its last one, and forgets these faults.
+    pub(super) fn take_due(&mut self, threshold: u32) -> Vec<(Pnn, String)> {
+        self.counts
+            .extract_if(.., |_, count| count.faults >= threshold)
+            .map(|(node, count)| (node, count.reason))
+            .collect()
     }
 
     /// Forgets all faults: a recovery has succeeded.
@@ -58,14 +72,20 @@ mod tests {
     fn faults_add_up_and_are_forgotten_after_the_grace_period() {
         let mut credits = Credits::default();
         let start = Instant::now();
-        credits.add(Pnn(1), 3, start, GRACE);
-        credits.add(Pnn(1), 2, start + GRACE, GRACE);
+        credits.add(Pnn(1), 3, "slow", start, GRACE);
+        credits.add(Pnn(1), 2, "slow", start + GRACE, GRACE);
         assert_eq!(credits.take_due(6), []);
-        credits.add(Pnn(1), 1, start + GRACE, GRACE);
-        assert_eq!(credits.take_due(6), [Pnn(1)]);
+        credits.add(Pnn(1), 1, "deaf", start + GRACE, GRACE);
+        assert_eq!(credits.take_due(6), [(Pnn(1), "deaf".to_owned())]);
         assert_eq!(credits.take_due(1), [], "taken once");
-        credits.add(Pnn(2), 5, start, GRACE);
-        credits.add(Pnn(2), 1, start + GRACE + Duration::from_secs(1), GRACE);
+        credits.add(Pnn(2), 5, "slow", start, GRACE);
+        credits.add(
+            Pnn(2),
+            1,
+            "deaf",
+            start + GRACE + Duration::from_secs(1),
+            GRACE,
+        );
         assert_eq!(credits.take_due(2), []);
     }
 }

@@ -228,7 +228,7 @@ impl<E: Environment> Watch<E> {
     }
 
     /// Counts faults against a node, unless this node is in no position to judge.
-    fn credit(&self, view: &View, node: Pnn, faults: u32) {
+    fn credit(&self, view: &View, node: Pnn, faults: u32, reason: &str) {
         if view.own_flags().is_inactive() || !view.knows(node) {
             return;
         }
@@ -236,7 +236,7 @@ impl<E: Environment> Watch<E> {
         self.state
             .borrow_mut()
             .credits
-            .add(node, faults, Instant::now(), grace);
+            .add(node, faults, reason, Instant::now(), grace);
         self.log(
             Level::Notice,
             &format!("Node {node} has {faults} more banning credits"),

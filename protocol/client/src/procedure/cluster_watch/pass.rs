@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use ctdb_protocol::Pnn;
 use ctdb_protocol::control::{
     Freeze, GetCapabilities, GetNodeMap, GetRecmode, GetVnnMap, RecdPing, SetBanState, SetRecmode,
 };
 use ctdb_protocol::types::{BanState, Capabilities, NodeMap, RecoveryMode, VnnMap};
+use ctdb_protocol::{Pnn, Srvid};
 use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -119,26 +119,28 @@ impl<E: Environment> Watch<E> {
             .borrow_mut()
             .credits
             .take_due(view.size().saturating_mul(2).max(1));
-        for node in &due {
-            self.ban(view, *node).await?;
+        for (node, reason) in &due {
+            self.ban(view, *node, reason).await?;
         }
-        if due.contains(&self.own) {
+        if due.iter().any(|(node, _)| *node == self.own) {
             Err(EndOfPass::Done)
         } else {
             Ok(())
         }
     }
 
-    /// Bans a node for RecoveryBanPeriod.
-    pub(super) async fn ban(&self, view: &View, node: Pnn) -> Result<(), EndOfPass> {
+    /// Bans a node for RecoveryBanPeriod, and tells it why.
+    pub(super) async fn ban(&self, view: &View, node: Pnn, reason: &str) -> Result<(), EndOfPass> {
         let ban = BanState {
             pnn: node,
             time_s: view.tunables.recovery_ban_period(),
         };
         self.log(
             Level::Notice,
-            &format!("Banning node {node} for {} seconds", ban.time_s),
+            &format!("Banning node {node} for {} seconds: {reason}", ban.time_s),
         );
+        self.client
+            .send_message(node, Srvid::BAN_REASON, reason.to_owned());
         let limit = view.tunables.recover_timeout();
         ask_each::<SetBanState>(&self.client, &[node], &ban, limit).await?;
         Ok(())
@@ -181,7 +183,7 @@ impl<E: Environment> Watch<E> {
                 return Ok(());
             }
             if let Some(culprit) = cause.culprit {
-                self.credit(view, culprit, 1);
+                self.credit(view, culprit, 1, &cause.text);
             }
             self.log(Level::Notice, &format!("Recovery needed: {}", cause.text));
             return self.recover(view).await;
@@ -198,7 +200,7 @@ impl<E: Environment> Watch<E> {
                 Ok(maps)
             }
             Err(refused) => {
-                self.credit(view, refused.node, 1);
+                self.credit(view, refused.node, 1, &refused.to_string());
                 Err(refused.into())
             }
         }

@@ -57,11 +57,9 @@ impl<E: Environment> Watch<E> {
         }
         self.ban_due(view).await?;
         if self.configuration.cluster_lock && !self.election.borrow().holds_lock() {
-            self.log(
-                Level::Error,
-                "Recovery without the cluster lock: banning the own node",
-            );
-            return self.ban(view, self.own).await;
+            let reason = "Recovery without the cluster lock: banning the own node";
+            self.log(Level::Error, reason);
+            return self.ban(view, self.own, reason).await;
         }
         self.push_all_flags(view).await?;
         if !self.recover_databases().await {

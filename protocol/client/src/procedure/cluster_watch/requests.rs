@@ -138,7 +138,7 @@ impl<E: Environment> Watch<E> {
     fn take_banning(&self, node: Pnn) {
         let view = self.view.borrow().clone();
         if let (true, Some(view)) = (self.leads(), view) {
-            self.credit(&view, node, view.size());
+            self.credit(&view, node, view.size(), "it made takeover runs fail");
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ctdb_protocol::control::{GetCapabilities, GetNodeMap, SetBanState};
 use ctdb_protocol::id::Pnn;
+use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{BanState, Capabilities, NodeFlags, NodeMap};
 
 use super::{Recovery, RecoveryError};
@@ -76,7 +77,12 @@ fn says_active(node: Pnn, map: &NodeMap) -> bool {
 }
 
 /// Bans a node unless it has become inactive by itself; tells whether it was banned.
-pub(super) async fn banish(recovery: &Recovery<'_>, node: Pnn) -> Result<bool, RecoveryError> {
+/// `last` is what failed last.
+pub(super) async fn banish(
+    recovery: &Recovery<'_>,
+    node: Pnn,
+    last: &str,
+) -> Result<bool, RecoveryError> {
     let (client, limit) = (recovery.client, recovery.limit());
     let refused = |control, error: ControlError| {
         RecoveryError::from(Refused {
@@ -96,6 +102,8 @@ pub(super) async fn banish(recovery: &Recovery<'_>, node: Pnn) -> Result<bool, R
         Level::Notice,
         &format!("Banning node {node} for {time_s} seconds: it made recovery fail"),
     );
+    let reason = format!("it made recoveries fail: {last}");
+    client.send_message(node, Srvid::BAN_REASON, reason);
     ask::<SetBanState>(client, node, &BanState { pnn: node, time_s }, limit)
         .await
         .map_err(|error| refused("SET_BAN_STATE", error))?;

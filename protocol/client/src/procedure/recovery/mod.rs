@@ -195,7 +195,7 @@ impl Recovery<'_> {
             return Ok(());
         };
         if self.tunables.enable_bans() {
-            self.ban_worst().await;
+            self.ban_worst(last).await;
         }
         Err(RecoveryError::Databases {
             failed: failures.len(),
@@ -220,10 +220,10 @@ impl Recovery<'_> {
     }
 
     /// Bans the node that failed most often, if it did so in every attempt and is still active.
-    async fn ban_worst(&self) {
+    async fn ban_worst(&self, last: &str) {
         let suspects = self.culprits.borrow().worst_first(ATTEMPTS);
         for node in suspects {
-            match members::banish(self, node).await {
+            match members::banish(self, node, last).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
