@@ -2,6 +2,7 @@
 //! The nodes list: one address per line, the line's index is the node's number. Out of a file,
 //! or from a command (`!command arguments`).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -24,6 +25,16 @@ pub enum NodesError {
     /// A line is no address.
     #[error("Invalid node address {0}")]
     Address(String),
+    /// Two lines are the same node.
+    #[error("Duplicate node address {address}: lines {first} and {second} of the nodes list")]
+    Duplicate {
+        /// The address.
+        address: IpAddr,
+        /// The line where it stands first, counted from 1.
+        first: usize,
+        /// Where it stands again.
+        second: usize,
+    },
     /// The file cannot be read.
     #[error("{path}: {reason}")]
     File {
@@ -67,14 +78,27 @@ impl Nodes {
 
     /// Takes the text of a list apart.
     pub fn parse(text: &str) -> Result<Self, NodesError> {
-        let lines = text
-            .lines()
-            .map(|line| line.trim_matches([' ', '\t', '\r']));
-        lines
-            .filter(|line| !line.is_empty())
-            .map(node)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let mut nodes = Vec::new();
+        let mut seen = BTreeMap::new();
+        for (second, line) in (1..).zip(text.lines()) {
+            let line = line.trim_matches([' ', '\t', '\r']);
+            if line.is_empty() {
+                continue;
+            }
+            let node = node(line)?;
+            let address = node.address;
+            if !node.deleted
+                && let Some(first) = seen.insert(address, second)
+            {
+                return Err(NodesError::Duplicate {
+                    address,
+                    first,
+                    second,
+                });
+            }
+            nodes.push(node);
+        }
+        Ok(Self(nodes))
     }
 }
 
@@ -188,6 +212,17 @@ mod tests {
         let e = Nodes::parse("10.0.0.1\n<nodes>\n").unwrap_err();
         assert_eq!(e.to_string(), "Invalid node address <nodes>");
         assert!(Nodes::parse("10.0.0.1:4379").is_err());
+    }
+
+    #[test]
+    fn a_node_that_is_there_twice_is_named_with_both_lines() {
+        let e = Nodes::parse("10.0.0.1\n\n#10.0.0.2\n10.0.0.2\n ::ffff:10.0.0.1\n").unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "Duplicate node address 10.0.0.1: lines 1 and 5 of the nodes list"
+        );
+        // Deleted nodes have no address.
+        assert!(Nodes::parse("#10.0.0.1\n#10.0.0.1\n10.0.0.1\n").is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub fn read(console: &Console) -> Result<NodeMap, Failure> {
     let nodes = Nodes::read(&location).map_err(|error| {
         let unread = format!("Failed to read nodes from \"{location}\"");
         match error {
-            NodesError::Address(_) | NodesError::Command { .. } => {
+            NodesError::Address(_) | NodesError::Duplicate { .. } | NodesError::Command { .. } => {
                 Failure::say(1, error.to_string()).and(unread)
             }
             NodesError::File { .. } | NodesError::NoOutput(_) => Failure::say(1, unread),
