@@ -78,9 +78,16 @@ impl PublicAddresses {
 pub fn address_and_prefix(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.rsplit_once('/')?;
     let address = parse_address(address)?;
-    let bits: u8 = bits.parse().ok()?;
+    if !bits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    prefix_bits(address, bits.parse().ok()?).map(|bits| (address, bits))
+}
+
+/// The length of a prefix, if an address of this family can have it.
+pub fn prefix_bits(address: IpAddr, bits: u32) -> Option<u8> {
     let most = if address.is_ipv4() { 32 } else { 128 };
-    (bits <= most).then_some((address, bits))
+    u8::try_from(bits).ok().filter(|bits| *bits <= most)
 }
 
 #[cfg(test)]
@@ -105,7 +112,14 @@ mod tests {
             parse("\n10.0.0.1/24\n"),
             Err(PublicAddressesError::NoInterface(2))
         );
-        for line in ["10.0.0.1 lo", "10.0.0.1/33 lo", "10.0.0.1/x lo", "x/24 lo"] {
+        for line in [
+            "10.0.0.1 lo",
+            "10.0.0.1/33 lo",
+            "fd00::1/129 lo",
+            "10.0.0.1/+8 lo",
+            "10.0.0.1/x lo",
+            "x/24 lo",
+        ] {
             assert_eq!(parse(line), Err(PublicAddressesError::BadLine(1)), "{line}");
         }
         let e = parse("x/1 lo").unwrap_err();

@@ -48,7 +48,6 @@ pub async fn ask(
     };
     // those who have not answered by then will not
     let _ = timeout(session.limit().min(LIMIT), listen).await;
-    // nothing depends on the end of the subscription
-    let _ = session.client.deregister(srvid).await;
+    session.unlisten(srvid).await;
     Ok(answers)
 }

@@ -3,8 +3,10 @@
 
 use crate::failure::Failure;
 use crate::number;
+use ctdb_config::nodes::parse_address;
+use ctdb_config::public_addresses::address_and_prefix;
 use ctdb_protocol::types::{Connection, SockAddr};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Longest text that upstream takes for an address.
 const LONGEST: usize = 63;
@@ -23,11 +25,9 @@ pub fn address_with_port(text: &str) -> Result<SockAddr, Failure> {
 
 /// `10.0.0.1/24`: the address and the length of its network prefix.
 pub fn address_with_mask(text: &str) -> Result<(SockAddr, u32), Failure> {
-    let split = || {
-        let (addr, mask) = text.rsplit_once('/')?;
-        Some((SockAddr::from(ip(addr)?), whole_number(mask)?))
-    };
-    split().ok_or_else(|| Failure::say(1, format!("Invalid IP/Mask {text}")))
+    address_and_prefix(text)
+        .map(|(addr, bits)| (addr.into(), bits.into()))
+        .ok_or_else(|| Failure::say(1, format!("Invalid IP/Mask {text}")))
 }
 
 /// Source and destination on one line each; empty lines and lines that begin with `#` do not count.
@@ -53,28 +53,20 @@ fn with_port(text: &str) -> Option<SockAddr> {
         return None;
     }
     let (addr, port) = text.rsplit_once(':')?;
-    let port = whole_number(port)?;
-    Some(SockAddr::from(ip(addr)?).with_port((port & 0xFFFF) as u16))
+    let port = whole_number(port).and_then(|port| u16::try_from(port).ok())?;
+    Some(SockAddr::from(ip(addr)?).with_port(port))
 }
 
 /// IPv4, or IPv6 with or without brackets; a mapped IPv4 address becomes that IPv4 address.
 fn ip(text: &str) -> Option<IpAddr> {
-    if text.len() > LONGEST {
-        return None;
-    }
-    if !text.contains(':') {
-        return text.parse().ok().map(IpAddr::V4);
-    }
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|t| t.strip_suffix(']'))
-        .unwrap_or(text);
-    let parsed: Ipv6Addr = bare.parse().ok()?;
-    Some(
-        parsed
-            .to_ipv4_mapped()
-            .map_or(IpAddr::V6(parsed), IpAddr::V4),
-    )
+    (text.len() <= LONGEST)
+        .then(|| parse_address(text))
+        .flatten()
+}
+
+/// A port that stands alone.
+pub fn port(text: &str, number: i64) -> Result<u16, Failure> {
+    u16::try_from(number).map_err(|_| Failure::say(libc::EINVAL, format!("Invalid port {text}")))
 }
 
 fn whole_number(text: &str) -> Option<u32> {
@@ -126,7 +118,21 @@ mod tests {
         assert_eq!((addr.to_string().as_str(), addr.port()), ("fe80::1", 445));
         assert!(address_with_port("10.0.0.1").is_err());
         assert!(address_with_port("10.0.0.1:44x").is_err());
+        assert!(address_with_port("10.0.0.1:65536").is_err());
+        assert_eq!(address_with_port("10.0.0.1:65535").unwrap().port(), 65535);
         assert_eq!(address_with_mask("10.0.0.1/24").unwrap().1, 24);
+        for bad in [
+            "10.0.0.1/33",
+            "fe80::1/129",
+            "10.0.0.1/+8",
+            "10.0.0.1/",
+            "10.0.0.1/280",
+        ] {
+            assert!(address_with_mask(bad).is_err(), "{bad}");
+        }
+        assert_eq!(port("445", 445).unwrap(), 445);
+        assert_eq!(port("65536", 65536).unwrap_err().status(), libc::EINVAL);
+        assert!(port("-1", -1).is_err());
     }
 
     #[test]

@@ -14,9 +14,12 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
 
 /// Offset of the tool's own message ports in their range.
 const TOOL_PORT: u64 = 0x0001_0000_0000_0000;
+/// How long a daemon may take for its first answer at least.
+const SHORTEST_GREETING: Duration = Duration::from_secs(1);
 
 /// Options, configuration and output.
 pub struct Console {
@@ -59,6 +62,11 @@ impl Console {
             paths,
             config,
         })
+    }
+
+    /// How long one step may take (`-t`).
+    fn limit(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.options.timelimit_s).unwrap_or(0))
     }
 
     /// Shows a failure that is not the end.
@@ -119,7 +127,6 @@ impl Session {
             ));
         }
         session.leader = session
-            .client
             .register(Srvid::LEADER)
             .await
             .map_err(|_| Failure::say(1, "Failed to setup leader handler"))?;
@@ -128,7 +135,15 @@ impl Session {
 
     /// How long one step may take (`-t`).
     pub fn limit(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.console.options.timelimit_s).unwrap_or(0))
+        self.console.limit()
+    }
+
+    /// Subscribes to a port.
+    pub async fn register(&self, srvid: Srvid) -> Result<UnboundedReceiver<Message>, Failure> {
+        match timeout(self.limit(), self.client.register(srvid)).await {
+            Ok(registered) => registered.map_err(|e| Failure::silent(code_of(&e))),
+            Err(_) => Err(Failure::silent(libc::ETIMEDOUT)),
+        }
     }
 
     /// Asks a node and waits for its answer.
@@ -179,16 +194,28 @@ impl Session {
         Ok(replies)
     }
 
+    /// Makes sure that what was sent is with the daemon before this program ends: what came after it has been
+    /// answered.
+    pub async fn settle(&self) {
+        let _ = self
+            .client
+            .request::<control::GetPnn>(Pnn::CURRENT, &())
+            .timeout(self.limit())
+            .status()
+            .await;
+    }
+
     /// A message port of our own, and what arrives there.
     pub async fn listen(&mut self) -> Result<(Srvid, UnboundedReceiver<Message>), Failure> {
         self.port += 1;
         let srvid = Srvid(self.port);
-        let inbox = self
-            .client
-            .register(srvid)
-            .await
-            .map_err(|e| Failure::silent(code_of(&e)))?;
+        let inbox = self.register(srvid).await?;
         Ok((srvid, inbox))
+    }
+
+    /// Ends what [`Self::listen`] began. Nothing depends on whether the daemon has done it.
+    pub async fn unlisten(&self, srvid: Srvid) {
+        let _ = timeout(self.limit(), self.client.deregister(srvid)).await;
     }
 
     /// The node map, asked for once. If this node is banned, another one is asked, which knows better.
@@ -255,9 +282,7 @@ impl Session {
             return Some(known);
         }
         let limit = self.limit();
-        self.known_leader = tokio::time::timeout(limit, heard(&mut self.leader))
-            .await
-            .ok();
+        self.known_leader = timeout(limit, heard(&mut self.leader)).await.ok();
         self.known_leader
     }
 }
@@ -320,15 +345,17 @@ fn better_node(map: &NodeMap, from: Pnn, start: Pnn) -> Option<Pnn> {
 
 async fn connect(console: &Console) -> Result<Client, Failure> {
     let socket = console.paths.socket("ctdbd");
-    let error = match Client::connect(&socket).await {
-        Ok(client) => return Ok(client),
-        Err(error) => error,
-    };
-    let cause = match error {
-        ConnectError::Socket { source, .. } => {
+    // With no time at all C still waits for this answer.
+    let limit = console.limit().max(SHORTEST_GREETING);
+    let cause = match timeout(limit, Client::connect(&socket)).await {
+        Ok(Ok(client)) => return Ok(client),
+        Ok(Err(ConnectError::Socket { source, .. })) => {
             format!("connect() failed, errno={}", errno_of(&source))
         }
-        ConnectError::Pnn(error) => format!("Control GET_PNN failed, ret={}", code_of(&error)),
+        Ok(Err(ConnectError::Pnn(error))) => {
+            format!("Control GET_PNN failed, ret={}", code_of(&error))
+        }
+        Err(_) => format!("Control GET_PNN failed, ret={}", libc::ETIMEDOUT),
     };
     let mut failure = Failure::say(1, cause).and(format!(
         "Failed to connect to CTDB daemon ({})",

@@ -30,8 +30,7 @@ pub async fn reallocate(session: &mut Session) -> Result<(), Failure> {
             () = session.client.closed() => break Err(Failure::silent(1)),
         }
     };
-    // the answer is there; nothing depends on the end of the subscription
-    let _ = session.client.deregister(srvid).await;
+    session.unlisten(srvid).await;
     result
 }
 
@@ -77,8 +76,7 @@ async fn disable<P: Port<Payload = DisableMessage>>(
         Ok(())
     };
     let result = timeout(session.limit(), answers).await.unwrap_or(Ok(()));
-    // nothing depends on the end of the subscription
-    let _ = session.client.deregister(srvid).await;
+    session.unlisten(srvid).await;
     result
 }
 

@@ -3,8 +3,8 @@
 
 use super::{none, one};
 use crate::failure::{Doing, Failure, Outcome, errno_of};
-use crate::number;
 use crate::session::{Console, Session};
+use crate::{number, parse};
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::{Generation, Pnn};
 use ctdb_protocol::types::RecoveryMode;
@@ -13,30 +13,21 @@ use std::time::Duration;
 /// How often to look whether a recovery is over.
 const POLL: Duration = Duration::from_millis(100);
 
-/// `ctdb shutdown`. The local daemon's end is waited for.
+/// `ctdb shutdown`. No answer is asked for: a daemon on its way down moves its addresses first, and then
+/// has nobody to answer with. The local daemon's end is waited for.
 pub async fn shutdown(session: &mut Session, args: &[String]) -> Outcome {
     none(args)?;
     let node = session.target;
     let local = node == session.pnn;
-    let asked = session
+    session
         .client
         .request::<ctl::Shutdown>(node, &())
-        .timeout(session.limit())
-        .send()
-        .await;
-    match asked {
-        Ok(()) => {}
-        // gone before its answer was through: that is what was wanted
-        Err(_) if local && session.client.is_closed() => return Ok(0),
-        Err(error) => {
-            return Err(
-                crate::session::control_failed::<ctl::Shutdown>(node, &error)
-                    .and(format!("Unable to shutdown node {node}")),
-            );
-        }
-    }
+        .no_reply()
+        .send();
     if local {
         session.client.closed().await;
+    } else {
+        session.settle().await;
     }
     Ok(0)
 }
@@ -120,13 +111,13 @@ fn on_or_off(word: &str) -> Result<u32, Failure> {
 
 /// `ctdb checktcpport`: fails when somebody is bound to a port of this machine.
 pub fn checktcpport(_console: &mut Console, args: &[String]) -> Outcome {
-    let port = number::lenient(one(args)?);
-    let cut = (port & 0xFFFF) as u16;
-    match crate::sys::bind_tcp4(cut) {
+    let text = one(args)?;
+    let port = parse::port(text, number::lenient(text).into())?;
+    match crate::sys::bind_tcp4(port) {
         Ok(()) => Ok(0),
         Err(error) => Err(Failure::say(
             errno_of(&error),
-            format!("Failed to bind to TCP port {}", port as u32),
+            format!("Failed to bind to TCP port {port}"),
         )),
     }
 }

@@ -20,11 +20,7 @@ pub async fn catdb(session: &mut Session, args: &[String]) -> Outcome {
         .await
         .doing(|| format!("Failed to attach to DB {}", db.name))?;
     let srvid = Srvid(Srvid::CLIENT_RANGE.0 | u64::from(std::process::id()));
-    let mut inbox = session
-        .client
-        .register(srvid)
-        .await
-        .map_err(|e| Failure::silent(code_of(&e)))?;
+    let mut inbox = session.register(srvid).await?;
     let started = start(session, db.id, srvid).await;
     let mut dump = Dump::new(&mut session.console.out, "records")?;
     if let Err(failure) = started {

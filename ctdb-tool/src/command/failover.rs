@@ -8,6 +8,7 @@ use crate::progress::Progress;
 use crate::session::{Session, active, connected};
 use crate::takeover::{disable_takeover_runs, reallocate};
 use crate::{number, parse};
+use ctdb_client::{ControlError, Failure as Cause};
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::message::RebalanceNode;
@@ -43,21 +44,40 @@ pub async fn reloadips(session: &mut Session, args: &[String]) -> Outcome {
     disable_takeover_runs(session, &connected, quiet_s(session))
         .await
         .doing(|| "Failed to disable takeover runs".to_owned())?;
-    if session
-        .control_all::<ctl::ReloadPublicIps>(&chosen, &())
-        .await
-        .is_err()
-    {
+    let answers = session
+        .client
+        .control_all::<ctl::ReloadPublicIps>(&chosen, &(), Some(session.limit()))
+        .await;
+    let failed: Vec<String> = answers
+        .iter()
+        .filter_map(|(node, answer)| Some(not_reloaded(*node, answer.as_ref().err()?)))
+        .collect();
+    if !failed.is_empty() {
+        // As in C, the exit status is that of the takeover run below.
         session
             .console
             .out
             .warn("Failed to reload IPs on some nodes.");
+    }
+    for line in &failed {
+        session.console.out.warn(line);
     }
     disable_takeover_runs(session, &connected, 0)
         .await
         .doing(|| "Failed to enable takeover runs".to_owned())?;
     reallocate(session).await?;
     Ok(0)
+}
+
+/// Which node did not reload, and why as far as it told.
+fn not_reloaded(node: Pnn, error: &ControlError) -> String {
+    match &error.failure {
+        Cause::Status { status, message } if message.is_empty() => {
+            format!("Node {node} did not reload its IPs (status {status}), see its log")
+        }
+        Cause::Status { message, .. } => format!("Node {node} did not reload its IPs: {message}"),
+        failure => format!("Node {node} did not reload its IPs: {failure}"),
+    }
 }
 
 /// How long the others are asked to keep still.
@@ -176,7 +196,7 @@ pub async fn addip(session: &mut Session, args: &[String]) -> Outcome {
     session
         .client
         .send_to::<RebalanceNode>(Pnn::BROADCAST_CONNECTED, &node);
-    settle(session).await;
+    session.settle().await;
     Ok(0)
 }
 
@@ -213,15 +233,4 @@ async fn knows(session: &Session, addr: &SockAddr) -> Result<bool, Failure> {
                 .with_status(1)
         })?;
     Ok(known.ips.iter().any(|ip| ip.addr.same_ip(addr)))
-}
-
-/// Makes sure that a message is with the daemon before this program ends: whatever comes after it has been
-/// answered.
-async fn settle(session: &Session) {
-    let _ = session
-        .client
-        .request::<ctl::GetPnn>(Pnn::CURRENT, &())
-        .timeout(session.limit())
-        .status()
-        .await;
 }

@@ -5,10 +5,10 @@
 use super::{none, one};
 use crate::failure::{Doing, Failure, Outcome};
 use crate::number;
-use crate::session::{Session, find};
+use crate::session::{Session, active, find};
 use crate::takeover::reallocate;
 use ctdb_protocol::control as ctl;
-use ctdb_protocol::types::{BanState, NodeFlags};
+use ctdb_protocol::types::{BanState, NodeFlags, NodeMap};
 use std::time::Duration;
 
 /// How often to look whether the flag has changed. Upstream looks once a second.
@@ -60,13 +60,17 @@ impl Change {
         Ok(is_on != self.on)
     }
 
-    /// Waits until the local daemon shows the flag as wanted, then has addresses moved.
+    /// Waits until the local daemon shows the flag as wanted, then has addresses moved: unless no node is left
+    /// that could lead, which nobody would answer. An inactive node gives its addresses up by itself.
     async fn finish(self, session: &mut Session) -> Outcome {
         let node = session.target;
         loop {
-            match session.fresh_nodemap().await {
+            match self.look(session).await {
                 Ok(map) => {
                     if find(&map, node).is_some_and(|n| n.flags.contains(self.flag) == self.on) {
+                        if active(&map, None).is_empty() {
+                            return Ok(0);
+                        }
                         break;
                     }
                     tokio::time::sleep(POLL).await;
@@ -82,6 +86,17 @@ impl Change {
         }
         reallocate(session).await?;
         Ok(0)
+    }
+
+    /// The nodes as they are now. When all are banned no other node knows better than the own one.
+    async fn look(self, session: &mut Session) -> Result<NodeMap, Failure> {
+        match session.fresh_nodemap().await {
+            Err(_) if self.on && self.flag == NodeFlags::BANNED => {
+                let own = session.pnn;
+                session.control::<ctl::GetNodeMap>(own, &()).await
+            }
+            found => found,
+        }
     }
 }
 

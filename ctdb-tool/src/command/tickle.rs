@@ -58,13 +58,13 @@ pub fn tickle(_console: &mut Console, args: &[String]) -> Outcome {
 pub async fn gettickles(session: &mut Session, args: &[String]) -> Outcome {
     let (addr, port) = match args {
         [addr] => (addr, 0),
-        [addr, port] => (
-            addr,
-            number::unsigned32(port, 10).map_err(|e| Failure::silent(e.errno()))?,
-        ),
+        [addr, text] => {
+            let port = number::unsigned32(text, 10).map_err(|e| Failure::silent(e.errno()))?;
+            (addr, parse::port(text, port.into())?)
+        }
         _ => return Err(Failure::Usage),
     };
-    let addr = parse::address(addr)?.with_port((port & 0xFFFF) as u16);
+    let addr = parse::address(addr)?.with_port(port);
     let list = session
         .control::<ctl::GetTcpTickleList>(session.target, &addr)
         .await

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use ctdb_config::public_addresses::PublicAddressLine;
+use ctdb_config::public_addresses::{PublicAddressLine, prefix_bits};
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::AddrInfo;
@@ -30,12 +30,18 @@ impl Failover {
             cx.error("Failed to add public address: not an ipv4/ipv6 address");
             return cx.reply_status(asker, -1);
         };
+        let Some(prefix_bits) = prefix_bits(address, info.mask) else {
+            cx.error(format!(
+                "Failed to add public address: {address} cannot have a prefix of {} bits",
+                info.mask
+            ));
+            return cx.reply_status(asker, -1);
+        };
         let names = info.iface.to_str_lossy();
         let names = names.split(',').filter(|name| !name.is_empty());
         let line = PublicAddressLine {
             address,
-            // Upstream keeps the low eight bits, whatever is said.
-            prefix_bits: info.mask.to_le_bytes()[0],
+            prefix_bits,
             interfaces: names.map(str::to_owned).collect(),
         };
         if let Err(problem) = self.check_line(&line, &BTreeSet::new()) {
