@@ -2,6 +2,7 @@
 //! Sections, options and their values, whatever they are called: the machinery under
 //! [`crate::options`]. Answers to upstream's `conf` module and speaks its messages.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use std::rc::Rc;
 use crate::level::Level;
 use crate::lines::{self, Item};
 use crate::number;
+use crate::old_settings;
 use crate::report::{LoadError, Report};
 
 /// What an option holds.
@@ -270,7 +272,8 @@ impl Conf {
 impl Conf {
     /// Reads a file over the defaults. On an error all values stay as they were, but the whole
     /// file has been looked at and everything wrong in it is in the report.
-    /// With `ignore_unknown`, names that are not defined are only noted, at level DEBUG.
+    /// With `ignore_unknown`, names that are not defined are only noted: at level NOTICE when the file is read for
+    /// the first time, each once, else at DEBUG.
     pub fn load(
         &mut self,
         path: &Path,
@@ -310,6 +313,8 @@ impl Conf {
             ignore_unknown,
             mode,
             section: None,
+            in_unknown: false,
+            named: BTreeSet::new(),
             fresh: Vec::new(),
             good: true,
         };
@@ -379,6 +384,10 @@ struct Reading<'a> {
     mode: Mode,
     /// Index of the section that options now belong to.
     section: Option<usize>,
+    /// They belong to a section that nobody knows, which was named as a whole.
+    in_unknown: bool,
+    /// Unknown names that were told.
+    named: BTreeSet<String>,
     /// Values to take over at the end: index of section and option.
     fresh: Vec<(usize, usize, Value)>,
     good: bool,
@@ -408,12 +417,10 @@ impl Reading<'_> {
             .sections
             .iter()
             .position(|s| s.name.eq_ignore_ascii_case(name));
-        if self.section.is_none() {
+        self.in_unknown = self.section.is_none();
+        if self.in_unknown {
             if self.ignore_unknown {
-                report.add(
-                    Level::Debug,
-                    format!("conf: ignoring unknown section [{name}]"),
-                );
+                self.note(format!("conf: ignoring unknown section [{name}]"), report);
             } else {
                 self.fail(format!("conf: unknown section [{name}]"), report);
             }
@@ -436,6 +443,7 @@ impl Reading<'_> {
     fn option(&mut self, key: &str, text: &str, report: &mut Report) {
         let Some(index) = self.section else {
             self.unknown(
+                key,
                 format!("conf: unknown section for option \"{key}\""),
                 report,
             );
@@ -449,6 +457,7 @@ impl Reading<'_> {
             .position(|s| s.definition.key == key);
         let Some(place) = place else {
             self.unknown(
+                key,
                 format!("conf: unknown option [{name}] -> \"{key}\""),
                 report,
             );
@@ -477,12 +486,22 @@ impl Reading<'_> {
         }
     }
 
-    fn unknown(&mut self, text: String, report: &mut Report) {
-        if self.ignore_unknown {
+    fn unknown(&mut self, key: &str, text: String, report: &mut Report) {
+        if !self.ignore_unknown {
+            self.fail(text, report);
+        } else if self.in_unknown {
             report.add(Level::Debug, text);
         } else {
-            self.fail(text, report);
+            let hint = old_settings::hint(key).map(|hint| format!(" ({hint})"));
+            self.note(text + hint.as_deref().unwrap_or_default(), report);
         }
+    }
+
+    /// An unknown name that does no harm, told once.
+    fn note(&mut self, text: String, report: &mut Report) {
+        let first = self.mode == Mode::Load && self.named.insert(text.clone());
+        let level = if first { Level::Notice } else { Level::Debug };
+        report.add(level, text);
     }
 
     fn fail(&mut self, text: String, report: &mut Report) {

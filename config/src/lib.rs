@@ -15,6 +15,7 @@ pub mod level;
 pub mod lines;
 pub mod nodes;
 mod number;
+mod old_settings;
 pub mod options;
 pub mod paths;
 pub mod public_addresses;

@@ -126,6 +126,43 @@ fn all_errors_are_told_with_their_lines() {
 }
 
 #[test]
+fn unknown_names_are_told_once_with_a_hint_for_old_settings() {
+    let base = Base::new(
+        "CTDB_RECOVERY_LOCK=/x\nCTDB_RECOVERY_LOCK=/y\n[cluster]\ncluster lok = /z\n[more]\na = 1\nb = 2\n",
+    );
+    let mut report = Report::new();
+    let mut conf = options::define(&base.paths());
+    conf.load(&base.paths().config_file(), true, &mut report)
+        .unwrap();
+    let told = |report: &Report| {
+        let messages = report.messages.iter();
+        messages
+            .filter(|m| m.level == Level::Notice && m.line.is_some())
+            .map(|m| (m.line.unwrap(), m.text.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&report),
+        [
+            (
+                1,
+                "conf: unknown section for option \"CTDB_RECOVERY_LOCK\" (an old setting, now \"cluster lock\" in \
+                 [cluster])"
+                    .to_owned()
+            ),
+            (
+                4,
+                "conf: unknown option [cluster] -> \"cluster lok\"".to_owned()
+            ),
+            (5, "conf: ignoring unknown section [more]".to_owned()),
+        ]
+    );
+    let mut again = Report::new();
+    conf.reload(&mut again).unwrap();
+    assert_eq!(told(&again), []);
+}
+
+#[test]
 fn rules_explain_themselves() {
     let base =
         Base::new("[cluster]\ntransport = ib\nleader timeout = 0\n[event]\ndebug script = a/b\n");

@@ -98,9 +98,10 @@ fn interactive(arguments: impl Iterator<Item = String>) -> Result<bool, i32> {
 
 fn start(interactive: bool) -> Result<i32, i32> {
     let paths = Paths::from_env().map_err(|e| fail(&e.to_string()))?;
-    let config = load_config(&paths)?;
+    let (config, found) = load_config(&paths)?;
     begin_log(&config, &paths, interactive)?;
     log::notice!("CTDB starting on node");
+    tell_of_config(&paths, &found);
     if config.cluster.cluster_lock.is_none() {
         log::warning!("Cluster lock not set");
     }
@@ -171,12 +172,27 @@ fn write_report(report: &Report) {
     }
 }
 
-fn load_config(paths: &Paths) -> Result<Config, i32> {
+fn load_config(paths: &Paths) -> Result<(Config, Report), i32> {
     let mut report = Report::new();
     let config = Config::load(paths, &mut report);
     // Before there is a log only errors are told, as upstream does.
     report.print(Level::Error);
-    config.map_err(|_| exit::FAILED)
+    config
+        .map(|config| (config, report))
+        .map_err(|_| exit::FAILED)
+}
+
+/// What was noticed about single lines of the configuration and is no error: names that nobody knows.
+fn tell_of_config(paths: &Paths, found: &Report) {
+    let file = paths.config_file();
+    for message in &found.messages {
+        if let Some(line) = message.line
+            && message.level > Level::Error
+        {
+            let text = format!("{}:{line}: {}", file.display(), message.text);
+            log::write(message.level.number(), &text);
+        }
+    }
 }
 
 fn begin_log(config: &Config, paths: &Paths, interactive: bool) -> Result<(), i32> {
