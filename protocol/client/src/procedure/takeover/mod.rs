@@ -294,10 +294,23 @@ impl<'a> Run<'a> {
         TakeoverError(failure.status)
     }
 
-    /// Has the node with the most failures counted as an offender.
+    /// Has the node with the most failures counted as an offender. A node that has left meanwhile did not fail:
+    /// it must not be banned for that when it is back.
     async fn report_worst(&self) {
-        let worst = self.culprits.borrow().worst();
-        let Some(node) = worst.filter(|_| self.tunables.enable_bans()) else {
+        let suspects = self.culprits.borrow().worst_first(1);
+        if suspects.is_empty() || !self.tunables.enable_bans() {
+            return;
+        }
+        let node_map = self.client.request::<GetNodeMap>(self.own, &());
+        let gone: Vec<Pnn> = match node_map.timeout(FLUSH_LIMIT).send().await {
+            Ok(node_map) => {
+                let there = without(&node_map, NodeFlags::DISCONNECTED);
+                let connected = self.connected.iter().copied();
+                connected.filter(|node| !there.contains(node)).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        let Some(node) = suspects.into_iter().find(|node| !gone.contains(node)) else {
             return;
         };
         self.note(

@@ -22,6 +22,8 @@ use super::*;
 enum Says {
     Status(i32),
     Nothing,
+    /// The connection to it breaks while it is asked.
+    Leaves,
 }
 
 #[derive(Default)]
@@ -29,6 +31,7 @@ struct Cluster {
     says: BTreeMap<(u32, u32), Says>,
     heard: Vec<(u32, u32)>,
     banned: Vec<u32>,
+    gone: Vec<u32>,
 }
 
 const NODES: u32 = 3;
@@ -37,7 +40,7 @@ fn addr() -> SockAddr {
     std::net::IpAddr::from([10, 0, 0, 1]).into()
 }
 
-fn data_for(opcode: u32, node: u32, flags: ControlFlags) -> Vec<u8> {
+fn data_for(opcode: u32, node: u32, flags: ControlFlags, gone: &[u32]) -> Vec<u8> {
     match opcode {
         GetAllTunables::CODE => {
             let mut values = [0; TunableList::COUNT];
@@ -49,7 +52,11 @@ fn data_for(opcode: u32, node: u32, flags: ControlFlags) -> Vec<u8> {
         GetNodeMap::CODE => {
             let node = |pnn| NodeAndFlags {
                 pnn: Pnn(pnn),
-                flags: NodeFlags::empty(),
+                flags: if gone.contains(&pnn) {
+                    NodeFlags::DISCONNECTED
+                } else {
+                    NodeFlags::empty()
+                },
                 addr: SockAddr::UNSPECIFIED,
             };
             encode(&NodeMap {
@@ -99,10 +106,16 @@ fn cluster(says: &[(u32, u32, Says)]) -> (Client, Arc<Mutex<Cluster>>) {
                     };
                     state.heard.push((control.opcode, node));
                     let says = state.says.get(&(control.opcode, node)).copied();
-                    let Says::Status(status) = says.unwrap_or(Says::Status(0)) else {
-                        continue;
+                    let status = match says.unwrap_or(Says::Status(0)) {
+                        Says::Status(status) => status,
+                        Says::Nothing => continue,
+                        Says::Leaves => {
+                            state.gone.push(node);
+                            -1
+                        }
                     };
-                    let data = Bytes::from(data_for(control.opcode, node, control.flags));
+                    let (opcode, flags) = (control.opcode, control.flags);
+                    let data = Bytes::from(data_for(opcode, node, flags, &state.gone));
                     let errormsg = Bytes::new();
                     let reply = Packet::ReplyControl(ReplyControl {
                         status,
@@ -219,6 +232,15 @@ async fn nothing_is_taken_before_all_is_released() {
         "Assigning banning credits to node 0",
     ];
     assert_eq!(lines, expected);
+}
+
+/// Who goes down in the middle of a run is no offender, and is not to be banned when it is back.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_leaves_gets_no_credits() {
+    let says = [(ReleaseIp::CODE, 1, Says::Leaves)];
+    let (result, _, banned, lines) = outcome(&says, &Orders::default()).await;
+    assert_eq!(result, Err(TakeoverError(-1)));
+    assert!(banned.is_empty(), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
