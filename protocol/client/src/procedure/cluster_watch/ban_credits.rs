@@ -50,10 +50,15 @@ impl Credits {
 
     /// Takes the nodes that have at least `threshold` faults, each with its last one, and forgets these faults.
     pub(super) fn take_due(&mut self, threshold: u32) -> Vec<(Pnn, String)> {
-        self.counts
-            .extract_if(.., |_, count| count.faults >= threshold)
-            .map(|(node, count)| (node, count.reason))
-            .collect()
+        let mut due = Vec::new();
+        self.counts.retain(|node, count| {
+            let stays = count.faults < threshold;
+            if !stays {
+                due.push((*node, std::mem::take(&mut count.reason)));
+            }
+            stays
+        });
+        due
     }
 
     /// Forgets all faults: a recovery has succeeded.
