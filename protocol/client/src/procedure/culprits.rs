@@ -27,11 +27,6 @@ impl Culprits {
         nodes.sort_by_key(|(node, faults)| (std::cmp::Reverse(*faults), *node));
         nodes.into_iter().map(|(node, _)| node).collect()
     }
-
-    /// The node with the most faults, the lowest number of equals.
-    pub(super) fn worst(&self) -> Option<Pnn> {
-        self.worst_first(1).first().copied()
-    }
 }
 
 #[cfg(test)]
@@ -45,7 +40,6 @@ mod tests {
             culprits.count(Pnn(node));
         }
         assert_eq!(culprits.worst_first(3), [Pnn(3), Pnn(0), Pnn(1)]);
-        assert_eq!(culprits.worst(), Some(Pnn(3)));
-        assert_eq!(Culprits::default().worst(), None);
+        assert_eq!(culprits.worst_first(1).first(), Some(&Pnn(3)));
     }
 }
