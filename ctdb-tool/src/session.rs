@@ -14,7 +14,7 @@ use ctdb_protocol::srvid::Srvid;
 use ctdb_protocol::types::{NodeAndFlags, NodeFlags, NodeMap};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Offset of the tool's own message ports in their range.
 const TOOL_PORT: u64 = 0x0001_0000_0000_0000;
@@ -36,19 +36,12 @@ pub struct Console {
 impl Console {
     /// Reads the configuration.
     pub fn open(options: Options) -> Result<Self, Failure> {
-        let form = if options.json {
-            Form::Json
-        } else if options.machine {
-            Form::Rows
-        } else {
-            Form::Text
-        };
         let level = options
             .debug
             .as_deref()
             .and_then(Level::parse)
             .unwrap_or(Level::Error);
-        let out = Printer::new(form, &options.separator, options.verbose);
+        let out = printer(&options);
         let unusable = "Failed to load configuration";
         let paths = Paths::from_env().map_err(|e| Failure::say(1, e.to_string()).and(unusable))?;
         let mut report = Report::new();
@@ -69,6 +62,17 @@ impl Console {
         Duration::from_secs(u64::try_from(self.options.timelimit_s).unwrap_or(0))
     }
 
+    /// A console of the same configuration for a command inside of another program: its output is kept.
+    #[must_use]
+    pub fn keeping(&self, options: Options) -> Self {
+        Self {
+            out: printer(&options).keeping(),
+            options,
+            paths: self.paths.clone(),
+            config: self.config.clone(),
+        }
+    }
+
     /// Shows a failure that is not the end.
     pub fn complain(&mut self, failure: &Failure) {
         if let Failure::Stop { lines, .. } = failure {
@@ -77,6 +81,17 @@ impl Console {
             }
         }
     }
+}
+
+fn printer(options: &Options) -> Printer {
+    let form = if options.json {
+        Form::Json
+    } else if options.machine {
+        Form::Rows
+    } else {
+        Form::Text
+    };
+    Printer::new(form, &options.separator, options.verbose)
 }
 
 /// A connection to the local daemon, on behalf of one command.
@@ -93,6 +108,7 @@ pub struct Session {
     port: u64,
     leader: UnboundedReceiver<Message>,
     known_leader: Option<Pnn>,
+    leader_heard: Option<Instant>,
 }
 
 impl Session {
@@ -100,6 +116,16 @@ impl Session {
     /// `remote` says whether the command may be asked of other nodes.
     pub async fn open(console: Console, command: &str, remote: bool) -> Result<Self, Failure> {
         let client = connect(&console).await?;
+        Self::over(console, client, command, remote).await
+    }
+
+    /// The same over a connection that somebody has made.
+    pub async fn over(
+        console: Console,
+        client: Client,
+        command: &str,
+        remote: bool,
+    ) -> Result<Self, Failure> {
         let pnn = client
             .pnn()
             .await
@@ -115,6 +141,7 @@ impl Session {
             port: Srvid::TOOL_RANGE.0 | TOOL_PORT | offset,
             leader: unheard,
             known_leader: None,
+            leader_heard: None,
         };
         let wanted = session.console.options.node;
         if wanted != -1 {
@@ -229,6 +256,11 @@ impl Session {
         Ok(map)
     }
 
+    /// For sessions that go on: what was asked once is asked again.
+    pub fn forget(&mut self) {
+        self.nodemap = None;
+    }
+
     /// The node map as it is now.
     pub async fn fresh_nodemap(&mut self) -> Result<NodeMap, Failure> {
         let mut asked = self.pnn;
@@ -271,9 +303,25 @@ impl Session {
     /// The leader as last heard, without waiting.
     pub fn last_leader(&mut self) -> Option<Pnn> {
         while let Ok(message) = self.leader.try_recv() {
-            self.known_leader = leader_in(&message).or(self.known_leader);
+            if let Some(pnn) = leader_in(&message) {
+                self.known_leader = Some(pnn);
+                self.leader_heard = Some(Instant::now());
+            }
         }
         self.known_leader
+    }
+
+    /// The leader, if it was heard within `age`: for sessions that outlive a leader. Whoever calls this often
+    /// enough also keeps broadcasts from piling up.
+    pub fn recent_leader(&mut self, age: Duration) -> Option<Pnn> {
+        let known = self.last_leader();
+        let heard = self.leader_heard?;
+        known.filter(|_| heard.elapsed() <= age)
+    }
+
+    /// How long a leader may say nothing and still be one.
+    pub fn silence(&self) -> Duration {
+        Duration::from_secs(u64::from(self.console.config.cluster.leader_timeout_s) + 1)
     }
 
     /// The leader, as its broadcasts say; `None` when none was heard within the time limit.
@@ -283,6 +331,7 @@ impl Session {
         }
         let limit = self.limit();
         self.known_leader = timeout(limit, heard(&mut self.leader)).await.ok();
+        self.leader_heard = self.known_leader.map(|_| Instant::now());
         self.known_leader
     }
 }

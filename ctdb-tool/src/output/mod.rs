@@ -85,11 +85,36 @@ pub enum Form {
 }
 
 /// Standard output and standard error in one order: whatever was said before a complaint is shown before it.
+/// Or neither: what a program inside of another one says is kept for it.
 pub struct Printer {
-    out: io::BufWriter<io::Stdout>,
+    out: Sink,
     form: Form,
     separator: String,
     verbose: bool,
+}
+
+/// Where output goes.
+enum Sink {
+    Standard(io::BufWriter<io::Stdout>),
+    Kept(Kept),
+}
+
+/// Output that was not shown.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// What would have been on standard output.
+    pub output: Vec<u8>,
+    /// The lines that would have been on standard error.
+    pub warnings: Vec<String>,
+}
+
+impl Sink {
+    fn writer(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Standard(out) => out,
+            Self::Kept(kept) => &mut kept.output,
+        }
+    }
 }
 
 impl Printer {
@@ -97,10 +122,25 @@ impl Printer {
     pub fn new(form: Form, separator: &str, verbose: bool) -> Self {
         let out = io::BufWriter::with_capacity(1 << 16, io::stdout());
         Self {
-            out,
+            out: Sink::Standard(out),
             form,
             separator: separator.to_owned(),
             verbose,
+        }
+    }
+
+    /// The same printer, but what it prints is kept for [`Printer::take_kept`].
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.out = Sink::Kept(Kept::default());
+        self
+    }
+
+    /// What was printed since the last call, when it is kept.
+    pub fn take_kept(&mut self) -> Kept {
+        match &mut self.out {
+            Sink::Standard(_) => Kept::default(),
+            Sink::Kept(kept) => std::mem::take(kept),
         }
     }
 
@@ -121,38 +161,45 @@ impl Printer {
         } else {
             None
         };
+        let out = self.out.writer();
         let written = match (self.form, rows) {
-            (Form::Json, _) => write_json(&mut self.out, &report.json()),
-            (_, Some(rows)) => rows.write(&mut self.out, &self.separator),
-            (_, None) => report.text(&mut self.out, self.verbose),
+            (Form::Json, _) => write_json(out, &report.json()),
+            (_, Some(rows)) => rows.write(out, &self.separator),
+            (_, None) => report.text(out, self.verbose),
         };
         written
-            .and_then(|()| self.out.flush())
+            .and_then(|()| out.flush())
             .map_err(|e| write_failed(&e))
     }
 
     /// One line on standard output, whatever the form.
     pub fn line(&mut self, line: &str) -> Result<(), Failure> {
-        writeln!(self.out, "{line}")
-            .and_then(|()| self.out.flush())
+        let out = self.out.writer();
+        writeln!(out, "{line}")
+            .and_then(|()| out.flush())
             .map_err(|e| write_failed(&e))
     }
 
     /// For long outputs: write as much as you like, nothing is flushed in between.
     pub fn bulk(&mut self) -> &mut dyn Write {
-        &mut self.out
+        self.out.writer()
     }
 
     /// Ends a bulk output.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        self.out.flush().map_err(|e| write_failed(&e))
+        self.out.writer().flush().map_err(|e| write_failed(&e))
     }
 
     /// One line on standard error, behind everything said so far.
     pub fn warn(&mut self, line: &str) {
-        // nothing can be reported if the terminal itself is gone
-        let _ = self.out.flush();
-        let _ = writeln!(io::stderr(), "{line}");
+        match &mut self.out {
+            Sink::Standard(out) => {
+                // nothing can be reported if the terminal itself is gone
+                let _ = out.flush();
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+            Sink::Kept(kept) => kept.warnings.push(line.to_owned()),
+        }
     }
 }
 
@@ -161,7 +208,8 @@ pub fn write_failed(error: &io::Error) -> Failure {
     Failure::say(errno_of(error), format!("Failed to write output: {error}"))
 }
 
-fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
+/// The document and a line end, as every `-j` prints it.
+pub fn write_json(out: &mut dyn Write, value: &Value) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
