@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Asking this node's event daemon how the last run of an event went.
 
-use crate::session::Console;
 use ctdb_protocol::event::{Reply, Request, Status, StatusReply, open, packet};
 use ctdb_protocol::id::ReqId;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long the event daemon may take; it answers from memory.
@@ -13,9 +13,10 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// More than any honest answer.
 const LONGEST: usize = 64 << 20;
 
-/// Scripts and results of an event's last run. An error if there was none or nobody answers.
-pub fn last_run(console: &Console, component: &str, event: &str) -> io::Result<StatusReply> {
-    let mut socket = UnixStream::connect(console.paths.socket("eventd"))?;
+/// Scripts and results of an event's last run, from the event daemon that listens at `eventd`. An error if
+/// there was none or nobody answers.
+pub fn last_run(eventd: &Path, component: &str, event: &str) -> io::Result<StatusReply> {
+    let mut socket = UnixStream::connect(eventd)?;
     socket.set_read_timeout(Some(LIMIT))?;
     socket.set_write_timeout(Some(LIMIT))?;
     let status = Status {

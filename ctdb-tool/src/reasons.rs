@@ -9,6 +9,7 @@ use ctdb_client::inquiry::monitor_line;
 use ctdb_protocol::control as ctl;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::{NodeFlags, NodeMap, RunState, SockAddr};
+use futures_util::future::join_all;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,16 +21,28 @@ const PROBE: Duration = Duration::from_millis(700);
 
 /// A line for each thing that keeps a node from being OK.
 pub async fn of_nodes(session: &mut Session, map: &NodeMap, lines: &[NodeLine]) -> Vec<String> {
+    let found = by_node(session, map, lines).await.into_iter();
+    found
+        .map(|(pnn, reason)| format!("Node {pnn}: {reason}"))
+        .collect()
+}
+
+/// The same with the node beside its reason.
+pub async fn by_node(
+    session: &mut Session,
+    map: &NodeMap,
+    lines: &[NodeLine],
+) -> Vec<(u32, String)> {
     let answers = answers(session, lines).await;
-    let mut reasons = Vec::new();
-    for line in lines {
+    // all at once: each dead node takes a probe of its own
+    let asked = lines.iter().map(|line| {
         let addr = crate::session::find(map, Pnn(line.pnn)).map(|node| node.addr);
-        let found = of_node(session, line, addr, answers.get(&Pnn(line.pnn))).await;
-        reasons.extend(
-            found
-                .into_iter()
-                .map(|reason| format!("Node {}: {reason}", line.pnn)),
-        );
+        of_node(session, line, addr, answers.get(&Pnn(line.pnn)))
+    });
+    let found = join_all(asked).await;
+    let mut reasons = Vec::new();
+    for (line, found) in lines.iter().zip(found) {
+        reasons.extend(found.into_iter().map(|reason| (line.pnn, reason)));
     }
     reasons.extend(answers.into_iter().flat_map(told));
     reasons
@@ -50,10 +63,10 @@ async fn answers(session: &mut Session, lines: &[NodeLine]) -> BTreeMap<Pnn, Val
 }
 
 /// The problems that no flag shows.
-fn told((pnn, answer): (Pnn, Value)) -> Vec<String> {
+fn told((pnn, answer): (Pnn, Value)) -> Vec<(u32, String)> {
     let problems = answer["problems"].as_array().into_iter().flatten();
     problems
-        .filter_map(|problem| Some(format!("Node {pnn}: {}", problem.as_str()?)))
+        .filter_map(|problem| Some((pnn.0, problem.as_str()?.to_owned())))
         .collect()
 }
 
@@ -94,7 +107,7 @@ async fn of_node(
         ));
     }
     if has(NodeFlags::UNHEALTHY) {
-        reasons.push(unhealthy(session, pnn, answer));
+        reasons.push(unhealthy(session, pnn, answer).await);
     }
     if line.partially_online {
         reasons.push(lame(session, pnn).await);
@@ -143,18 +156,17 @@ async fn banned(session: &Session, pnn: Pnn) -> String {
 }
 
 /// The node itself knows which script failed; a C node tells nobody else.
-fn unhealthy(session: &Session, pnn: Pnn, answer: Option<&Value>) -> String {
+async fn unhealthy(session: &Session, pnn: Pnn, answer: Option<&Value>) -> String {
     if let Some(line) = answer.and_then(|answer| answer["monitor"].as_str()) {
         return line.to_owned();
     }
     if pnn != session.pnn {
         return "its monitor event failed: see ctdb scriptstatus there".to_owned();
     }
-    monitor_line(
-        last_run(&session.console, "legacy", "monitor")
-            .ok()
-            .as_ref(),
-    )
+    let eventd = session.console.paths.socket("eventd");
+    // a frozen event daemon shall hold up this line alone
+    let asked = tokio::task::spawn_blocking(move || last_run(&eventd, "legacy", "monitor")).await;
+    monitor_line(asked.ok().and_then(Result::ok).as_ref())
 }
 
 async fn lame(session: &Session, pnn: Pnn) -> String {

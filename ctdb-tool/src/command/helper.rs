@@ -104,7 +104,7 @@ pub fn scriptstatus(console: &mut Console, args: &[String]) -> Outcome {
 
 /// The event daemon's answer itself, because its program knows no JSON.
 fn status_json(console: &mut Console, component: &str, event: &str) -> Outcome {
-    let run = last_run(console, component, event).map_err(|error| {
+    let run = last_run(&console.paths.socket("eventd"), component, event).map_err(|error| {
         Failure::say(
             errno_of(&error),
             format!("Event {event} of {component} has never run, or nobody knows: {error}"),
