@@ -26,6 +26,13 @@ pub async fn ip(session: &mut Session, args: &[String]) -> Outcome {
         Some("all") => None,
         Some(_) => return Err(Failure::Usage),
     };
+    let list = list(session, node).await?;
+    session.console.out.show(&list)?;
+    Ok(0)
+}
+
+/// The addresses that a node knows, or any active node, with their interfaces.
+pub async fn list(session: &mut Session, node: Option<Pnn>) -> Result<AddressList, Failure> {
     let mut ips = match node {
         Some(node) => session.control::<ctl::GetPublicIps>(node, &()).await?.ips,
         None => everywhere(session).await?,
@@ -48,8 +55,7 @@ pub async fn ip(session: &mut Session, args: &[String]) -> Outcome {
             info,
         });
     }
-    session.console.out.show(&AddressList { node, lines })?;
-    Ok(0)
+    Ok(AddressList { node, lines })
 }
 
 /// The addresses that any active node knows, hosted where a node says "here". Answers to `get_all_public_ips`.

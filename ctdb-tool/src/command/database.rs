@@ -111,7 +111,8 @@ pub async fn transactional(session: &Session, wanted: &str) -> Result<Database, 
     }
 }
 
-async fn described(session: &Session, db: Database) -> Result<DbLine, Failure> {
+/// A database with its file and its health.
+pub async fn described(session: &Session, db: Database) -> Result<DbLine, Failure> {
     let path = session
         .control::<ctl::GetDbPath>(session.target, &db.id)
         .await?;

@@ -38,7 +38,9 @@ pub async fn status(session: &mut Session, args: &[String]) -> Outcome {
         reasons: Vec::new(),
     };
     if session.console.out.form() != Form::Rows {
-        report.cluster = Some(cluster_state(session).await?);
+        let mut cluster = agreed(session).await?;
+        cluster.leader = session.leader().await.map(|pnn| pnn.0);
+        report.cluster = Some(cluster);
         if session.console.out.verbose() {
             report.reasons = reasons::of_nodes(session, &map, &report.nodes.nodes).await;
         }
@@ -47,19 +49,19 @@ pub async fn status(session: &mut Session, args: &[String]) -> Outcome {
     Ok(0)
 }
 
-async fn cluster_state(session: &mut Session) -> Result<ClusterState, Failure> {
+/// What the node that is asked believes the nodes agreed on, all but the leader.
+pub async fn agreed(session: &Session) -> Result<ClusterState, Failure> {
     let map = session
         .control::<ctl::GetVnnMap>(session.target, &())
         .await?;
     let recovery_mode = session
         .status::<ctl::GetRecmode>(session.target, &())
         .await?;
-    let leader = session.leader().await;
     Ok(ClusterState {
         generation: (map.generation != Generation::INVALID).then_some(map.generation.0),
         lmasters: map.nodes.iter().map(|pnn| pnn.0).collect(),
         recovery_mode,
-        leader: leader.map(|pnn| pnn.0),
+        leader: None,
     })
 }
 

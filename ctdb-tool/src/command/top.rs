@@ -2,7 +2,7 @@
 //! `ctdb top`: nodes, databases and hot records, with rates between two samples. On a terminal a live screen; else
 //! one sample in the form asked for.
 
-mod sample;
+pub mod sample;
 mod screen;
 
 use super::at_most_one;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// One attached database.
+#[derive(Debug, Clone)]
 pub struct DbLine {
     /// Its number.
     pub id: DbId,
@@ -22,7 +23,8 @@ pub struct DbLine {
 }
 
 impl DbLine {
-    fn is(&self, flag: DbFlags) -> bool {
+    /// Whether it is of this kind.
+    pub fn is(&self, flag: DbFlags) -> bool {
         self.flags.contains(flag)
     }
 

@@ -16,26 +16,30 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 /// A database at one moment.
-pub(super) struct DbSample {
-    pub(super) name: String,
-    pub(super) bytes: u64,
-    pub(super) stats: DbStatistics,
+pub struct DbSample {
+    /// Its name.
+    pub name: String,
+    /// The size of its file on the node that was asked.
+    pub bytes: u64,
+    /// Its counters there.
+    pub stats: DbStatistics,
 }
 
 /// Everything at one moment.
-pub(super) struct Sample {
+pub struct Sample {
     at: Instant,
     pub(super) leader: Option<Pnn>,
     pub(super) generation: Generation,
     pub(super) recovering: bool,
-    pub(super) nodes: Vec<NodeLine>,
+    /// The nodes, as one of them sees them.
+    pub nodes: Vec<NodeLine>,
     stats: BTreeMap<Pnn, Statistics>,
     pub(super) databases: Vec<DbSample>,
 }
 
 impl Sample {
     /// Asks all connected nodes for their counters, and one node for its databases.
-    pub(super) async fn take(session: &mut Session) -> Result<Self, Failure> {
+    pub async fn take(session: &mut Session) -> Result<Self, Failure> {
         let map = session.fresh_nodemap().await?;
         let nodes = node_lines(session, &map.nodes).await?;
         let target = session.target;
@@ -86,7 +90,7 @@ async fn databases(session: &Session) -> Result<Vec<DbSample>, Failure> {
 }
 
 /// What a node did, per second.
-pub(super) struct NodeRates {
+pub struct NodeRates {
     pub(super) line: NodeLine,
     pub(super) clients: u32,
     pub(super) calls: f64,
@@ -98,22 +102,23 @@ pub(super) struct NodeRates {
 }
 
 /// A record that migrates often.
-pub(super) struct Hot {
+pub struct Hot {
     pub(super) database: String,
     pub(super) key: String,
     pub(super) count: u32,
 }
 
 /// The second of two samples, with rates since the first.
-pub(super) struct Rates {
-    pub(super) now: Sample,
+pub struct Rates {
+    /// The second sample.
+    pub now: Sample,
     pub(super) nodes: Vec<NodeRates>,
     pub(super) hot: Vec<Hot>,
 }
 
 impl Rates {
     /// Compares two samples.
-    pub(super) fn between(before: &Sample, now: Sample) -> Self {
+    pub fn between(before: &Sample, now: Sample) -> Self {
         let seconds = now.at.duration_since(before.at).as_secs_f64().max(0.001);
         let nodes = now
             .nodes
