@@ -130,7 +130,7 @@ pub(super) const ROWS: &[Metric] = &[
         |s| {
             s.interfaces
                 .iter()
-                .map(|iface| Sample::of(iface.link_state != 0).with("interface", &iface.name))
+                .map(|iface| Sample::of(iface.link_state != 0).with("interface", iface.name))
                 .collect()
         },
     ),
