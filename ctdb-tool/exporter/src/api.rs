@@ -11,7 +11,7 @@ use std::time::Duration;
 use ctdb_tool::args::Options as ToolOptions;
 use ctdb_tool::failure::{Failure, Outcome};
 use ctdb_tool::output::{Kept, write_json};
-use ctdb_tool::table::{self, Command, Reach, Run};
+use ctdb_tool::table::{self, Action, Command, Reach};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
@@ -170,12 +170,14 @@ impl Api {
             options,
         } = question;
         match command.run {
-            Run::Alone(run) | Run::AloneOrVerbose(run, _) => {
+            // Not among the readers.
+            Action::Help => Answer::wrong("help prints no JSON"),
+            Action::Alone(run) | Action::AloneOrVerbose(run, _) => {
                 let mut console = self.watcher.console(options);
                 let outcome = run(&mut console, args);
                 finished(outcome, console.out.take_kept())
             }
-            Run::Daemon(run) => {
+            Action::Daemon(run) => {
                 let anywhere = command.reach == Reach::Anywhere;
                 let session = self.watcher.session(options, command.name, anywhere).await;
                 let mut session = match session {

@@ -2,7 +2,7 @@
 //! Is this node one to send clients to?
 
 use ctdb_protocol::types::RunState;
-use ctdb_tool::output::node::flag_names;
+use ctdb_tool::output::status::flag_names;
 use serde_json::{Value, json};
 
 use crate::snapshot::Snapshot;

@@ -12,7 +12,7 @@ use ctdb_tool::command::database::{Database, described};
 use ctdb_tool::command::status::{agreed, node_lines};
 use ctdb_tool::failure::Failure;
 use ctdb_tool::output::database::DbLine;
-use ctdb_tool::output::node::{ClusterState, NodeLine};
+use ctdb_tool::output::status::{ClusterState, NodeLine};
 use ctdb_tool::session::Session;
 use futures_util::future::join_all;
 

@@ -9,7 +9,7 @@ use ctdb_protocol::types::{
 };
 use ctdb_protocol::wire::Seconds;
 use ctdb_tool::output::database::DbLine;
-use ctdb_tool::output::node::{ClusterState, NodeLine};
+use ctdb_tool::output::status::{ClusterState, NodeLine};
 
 use crate::snapshot::{DatabaseNow, Snapshot};
 

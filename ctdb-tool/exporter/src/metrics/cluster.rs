@@ -6,7 +6,7 @@ use super::{Metric, Sample, Value, node, one};
 use crate::snapshot::Snapshot;
 use ctdb_protocol::id::Pnn;
 use ctdb_protocol::types::{NodeFlags, RunState, Timeval};
-use ctdb_tool::output::node::{NodeLine, UNKNOWN};
+use ctdb_tool::output::status::{NodeLine, UNKNOWN};
 
 pub(super) const ROWS: &[Metric] = &[
     node(
