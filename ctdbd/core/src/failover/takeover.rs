@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What the leader's takeover run asks of a node about an address: RELEASE_IP, TAKEOVER_IP, in this
-//! order. Its beginning and end are in [`super::edge`].
+//! order. Its beginning and end are in [`super::takeover_run`].
 
 use std::net::IpAddr;
 
