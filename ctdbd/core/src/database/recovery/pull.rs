@@ -38,11 +38,7 @@ impl Databases {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
-        if !db.freeze.is_frozen() {
-            cx.error(format!(
-                "{}: records were asked for, but the database is not frozen",
-                db.name
-            ));
+        if !db.expect_frozen(cx, "records were asked for") {
             return false;
         }
         if db.invalid_records {

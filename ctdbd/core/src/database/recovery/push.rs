@@ -46,11 +46,7 @@ impl Databases {
         let Some(db) = self.map.get_mut(&id) else {
             return false;
         };
-        if !db.freeze.is_frozen() {
-            cx.error(format!(
-                "{}: records were announced, but the database is not frozen",
-                db.name
-            ));
+        if !db.expect_frozen(cx, "records were announced") {
             return false;
         }
         if let Some(old) = db.push.replace(Push {

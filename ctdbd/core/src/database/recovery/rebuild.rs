@@ -17,13 +17,21 @@ pub(in crate::database) const SEQUENCE_KEY: &[u8] = b"__db_sequence_number__\0";
 const NO_HEALTHY_NODES: &str = "NO-HEALTHY-NODES - ";
 
 impl Db {
-    /// Opens the transaction `tid`; an older open one is dropped.
-    pub(in crate::database) fn begin(&mut self, cx: &mut Context, tid: Generation) -> bool {
-        if !self.freeze.is_frozen() {
+    /// Whether the database is frozen, as `what` wants it; if not, the log says what was asked in vain.
+    pub(super) fn expect_frozen(&self, cx: &mut Context, what: &str) -> bool {
+        let frozen = self.freeze.is_frozen();
+        if !frozen {
             cx.error(format!(
-                "{}: a recovery transaction was asked for, but the database is not frozen",
+                "{}: {what}, but the database is not frozen",
                 self.name
             ));
+        }
+        frozen
+    }
+
+    /// Opens the transaction `tid`; an older open one is dropped.
+    pub(in crate::database) fn begin(&mut self, cx: &mut Context, tid: Generation) -> bool {
+        if !self.expect_frozen(cx, "a recovery transaction was asked for") {
             return false;
         }
         self.cancel();
